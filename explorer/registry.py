@@ -1,0 +1,170 @@
+"""One registry of what can be measured; adding a signal is one file in ``explorer/signals/`` and one test.
+
+A *family* is what is computed together (Gopher's eight figures share one tokenisation); it is one sidecar file a shard.
+A *signal* is one column of a family: a name, a unit, a range, a direction and a definition. The pages draw axes, sliders and
+help from these alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import inspect
+import json
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal
+
+from explorer.errors import SignalError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+    from explorer.primitives.batch import Batch
+
+Direction = Literal["higher_is_better", "lower_is_better", "two_sided", "descriptive"]
+Dtype = Literal["float32", "int64", "string"]
+Columns = Mapping[str, "np.ndarray | pa.Array"]
+
+
+@dataclass(frozen=True)
+class Signal:
+    """One measured column.
+
+    Attributes:
+        name: the column's name, in the field's own words (``gopher_n_words``).
+        unit: what a value counts or divides ("words", "fraction of lines").
+        about: one sentence that defines it precisely enough to read a histogram by.
+        direction: how a filter uses it; ``descriptive`` when nobody cuts on it.
+        range: lowest and highest possible value; None where unbounded.
+        dtype: how it is stored. Undefined is null in every dtype.
+        misleads: where it misleads (poetry, code, short texts); shown beside the histogram.
+        family, source, version: filled in by the family that computes it.
+    """
+
+    name: str
+    unit: str
+    about: str
+    direction: Direction = "descriptive"
+    range: tuple[float | None, float | None] = (None, None)
+    dtype: Dtype = "float32"
+    misleads: str = ""
+    family: str = ""
+    source: str = ""
+    version: int = 0
+
+
+@dataclass(frozen=True)
+class Family:
+    """Signals computed together by one function over a batch of documents."""
+
+    name: str
+    version: int
+    source: str
+    signals: tuple[Signal, ...]
+    compute: Callable[..., Columns]
+    reads: tuple[str, ...] = ("text",)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def about(self) -> str:
+        """The first line of the computing function's docstring."""
+        return (inspect.getdoc(self.compute) or "").split("\n", 1)[0]
+
+    def parameters(self, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """All parameters, defaults filled in; unknown names are refused."""
+        unknown = set(given or {}) - set(self.defaults)
+        if unknown:
+            allowed = ", ".join(sorted(self.defaults)) or "none"
+            raise SignalError(f"{self.name!r} has no parameter {sorted(unknown)[0]!r}. Parameters: {allowed}. See: explorer signals {self.name}")
+        return {**self.defaults, **(given or {})}
+
+    def key(self, given: Mapping[str, Any] | None = None, text: str = "text") -> str:
+        """Name of the sidecar folder: everything that changes the answer is in it."""
+        identity = json.dumps({"parameters": self.parameters(given), "text": text}, sort_keys=True, default=str)
+        return f"{self.name}@{self.version}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
+
+
+_families: dict[str, Family] = {}
+
+
+def family(*, version: int, source: str, signals: list[Signal], reads: tuple[str, ...] = ("text",)) -> Callable[[Callable[..., Columns]], Callable[..., Columns]]:
+    """Register a function ``(batch, *, parameters) -> {signal name: values}`` as a family.
+
+    The function's name is the family's; its keyword-only arguments are the parameters. It returns one array of ``len(batch)``
+    values a signal, in the batch's order, NaN (or an Arrow null) where undefined; documents that are null are blanked by the
+    caller. The answer for a document must not depend on the other documents of the batch.
+    """
+
+    def register(compute: Callable[..., Columns]) -> Callable[..., Columns]:
+        name = compute.__name__
+        known = _families.get(name)
+        if known is not None and known.compute.__module__ != compute.__module__:
+            raise SignalError(f"Family {name!r} is already registered by {known.compute.__module__}. Rename the function in {compute.__module__}.")
+        defaults = {p.name: p.default for p in inspect.signature(compute).parameters.values() if p.kind is p.KEYWORD_ONLY}
+        columns = tuple(replace(s, family=name, source=s.source or source, version=version) for s in signals)
+        for column in columns:
+            owner = next((f.name for f in _families.values() if f.name != name and any(s.name == column.name for s in f.signals)), None)
+            if owner:
+                raise SignalError(f"Signal {column.name!r} is already computed by {owner!r}. Choose another name in {name!r}.")
+        _families[name] = Family(name, version, source, columns, compute, reads, defaults)
+        return compute
+
+    return register
+
+
+def signal(*, version: int, unit: str, source: str, direction: Direction = "descriptive", range: tuple[float | None, float | None] = (None, None), dtype: Dtype = "float32", misleads: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register a function ``(batch, *, parameters) -> values`` as a family of one signal with the function's name."""
+
+    def register(compute: Callable[..., Any]) -> Callable[..., Any]:
+        about = (inspect.getdoc(compute) or "").split("\n", 1)[0]
+        column = Signal(compute.__name__, unit, about, direction, range, dtype, misleads)
+
+        def columns(batch: Batch, **parameters: Any) -> Columns:
+            return {compute.__name__: compute(batch, **parameters)}
+
+        columns.__name__, columns.__doc__, columns.__module__ = compute.__name__, compute.__doc__, compute.__module__
+        columns.__signature__ = inspect.signature(compute)  # type: ignore[attr-defined]
+        family(version=version, source=source, signals=[column])(columns)
+        return compute
+
+    return register
+
+
+@cache
+def _discover() -> None:
+    """Import every module of ``explorer.signals``; there is no list to forget."""
+    import explorer.signals as package
+
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"explorer.signals.{module.name}")
+
+
+def families() -> dict[str, Family]:
+    """All registered families by name."""
+    _discover()
+    return dict(sorted(_families.items()))
+
+
+def find(name: str) -> Family:
+    """The family with this name, or the one that computes the signal with this name."""
+    known = families()
+    if name in known:
+        return known[name]
+    for candidate in known.values():
+        if any(s.name == name for s in candidate.signals):
+            return candidate
+    import difflib
+
+    names = [*known, *(s.name for f in known.values() for s in f.signals)]
+    close = difflib.get_close_matches(name, names, n=3)
+    hint = f"Did you mean {', '.join(map(repr, close))}?" if close else f"Families: {', '.join(known)}."
+    raise SignalError(f"No signal or family is called {name!r}. {hint} List them with: explorer signals")
+
+
+def find_signal(name: str) -> Signal | None:
+    """The signal with this name, or None (a corpus' own numeric column is not in the registry)."""
+    return next((s for f in families().values() for s in f.signals if s.name == name), None)
