@@ -1,3 +1,54 @@
-"""Corpus Explorer: see, score, filter and export pretraining corpora."""
+"""Corpus Explorer: see, score, filter and export pretraining corpora.
+
+    import explorer as ex
+
+    corpus = ex.open_corpus("data/*.parquet")
+    corpus.score(["gopher_quality", "fineweb"])
+    kept = corpus.select(ex.recipes["fineweb"] | ex.Threshold("edu_score", minimum=3))
+    kept.summary()
+
+Names load what they need when first used, so that the import itself is quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+_HOME = {
+    "Corpus": "explorer.corpus.corpus",
+    "open_corpus": "explorer.corpus.corpus",
+    "ExplorerError": "explorer.errors",
+    "Filters": "explorer.selection.filters",
+    "Sample": "explorer.selection.samplers",
+    "Selection": "explorer.selection.selection",
+    "Threshold": "explorer.selection.threshold",
+    "recipes": "explorer.selection.recipes",
+    "families": "explorer.registry",
+    "score_texts": "explorer.engine.local",
+}
+
+__all__ = ["__version__", *_HOME]
+
+if TYPE_CHECKING:
+    from explorer.corpus.corpus import Corpus, open_corpus
+    from explorer.engine.local import score_texts
+    from explorer.errors import ExplorerError
+    from explorer.registry import families
+    from explorer.selection.filters import Filters
+    from explorer.selection.recipes import recipes
+    from explorer.selection.samplers import Sample
+    from explorer.selection.selection import Selection
+    from explorer.selection.threshold import Threshold
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'explorer' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

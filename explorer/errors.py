@@ -1,15 +1,15 @@
 """Every error the product raises on purpose.
 
-    ExplorerError                  what a user can mend; one message: what is wrong, what is allowed, the next step
-    ├── CorpusError                a file or folder cannot be opened or read as a corpus
-    │   └── ColumnNotFoundError    a column that was asked for is not there
-    ├── SignalError                a signal is unknown, has a bad parameter, or failed on a document
-    ├── WorkspaceError             the workspace cannot be written, or holds what no longer fits its source
-    ├── SelectionError             a threshold, recipe, sampler or predicate that cannot be applied
-    ├── ManifestError              a manifest that is malformed or no longer true
-    ├── ExportError                a trainer's files could not be written
-    └── JobError                   a background job could not be started, found or stopped
-    MissingExtraError              an optional package is not installed (an ImportError)
+ExplorerError                  what a user can mend; one message: what is wrong, what is allowed, the next step
+├── CorpusError                a file or folder cannot be opened or read as a corpus
+│   └── ColumnNotFoundError    a column that was asked for is not there
+├── SignalError                a signal is unknown, has a bad parameter, or failed on a document
+├── WorkspaceError             the workspace cannot be written, or holds what no longer fits its source
+├── SelectionError             a threshold, recipe, sampler or predicate that cannot be applied
+├── ManifestError              a manifest that is malformed or no longer true
+├── ExportError                a trainer's files could not be written
+└── JobError                   a background job could not be started, found or stopped
+MissingExtraError              an optional package is not installed (an ImportError)
 """
 
 from __future__ import annotations

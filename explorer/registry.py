@@ -43,6 +43,7 @@ class Signal:
         dtype: how it is stored. Undefined is null in every dtype.
         misleads: where it misleads (poetry, code, short texts); shown beside the histogram.
         family, source, version: filled in by the family that computes it.
+
     """
 
     name: str
@@ -79,7 +80,9 @@ class Family:
         unknown = set(given or {}) - set(self.defaults)
         if unknown:
             allowed = ", ".join(sorted(self.defaults)) or "none"
-            raise SignalError(f"{self.name!r} has no parameter {sorted(unknown)[0]!r}. Parameters: {allowed}. See: explorer signals {self.name}")
+            raise SignalError(
+                f"{self.name!r} has no parameter {sorted(unknown)[0]!r}. Parameters: {allowed}. See: explorer signals {self.name}"
+            )
         return {**self.defaults, **(given or {})}
 
     def key(self, given: Mapping[str, Any] | None = None, text: str = "text") -> str:
@@ -91,7 +94,9 @@ class Family:
 _families: dict[str, Family] = {}
 
 
-def family(*, version: int, source: str, signals: list[Signal], reads: tuple[str, ...] = ("text",)) -> Callable[[Callable[..., Columns]], Callable[..., Columns]]:
+def family(
+    *, version: int, source: str, signals: list[Signal], reads: tuple[str, ...] = ("text",)
+) -> Callable[[Callable[..., Columns]], Callable[..., Columns]]:
     """Register a function ``(batch, *, parameters) -> {signal name: values}`` as a family.
 
     The function's name is the family's; its keyword-only arguments are the parameters. It returns one array of ``len(batch)``
@@ -103,7 +108,9 @@ def family(*, version: int, source: str, signals: list[Signal], reads: tuple[str
         name = compute.__name__
         known = _families.get(name)
         if known is not None and known.compute.__module__ != compute.__module__:
-            raise SignalError(f"Family {name!r} is already registered by {known.compute.__module__}. Rename the function in {compute.__module__}.")
+            raise SignalError(
+                f"Family {name!r} is already registered by {known.compute.__module__}. Rename the function in {compute.__module__}."
+            )
         defaults = {p.name: p.default for p in inspect.signature(compute).parameters.values() if p.kind is p.KEYWORD_ONLY}
         columns = tuple(replace(s, family=name, source=s.source or source, version=version) for s in signals)
         for column in columns:
@@ -116,7 +123,16 @@ def family(*, version: int, source: str, signals: list[Signal], reads: tuple[str
     return register
 
 
-def signal(*, version: int, unit: str, source: str, direction: Direction = "descriptive", range: tuple[float | None, float | None] = (None, None), dtype: Dtype = "float32", misleads: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def signal(
+    *,
+    version: int,
+    unit: str,
+    source: str,
+    direction: Direction = "descriptive",
+    range: tuple[float | None, float | None] = (None, None),
+    dtype: Dtype = "float32",
+    misleads: str = "",
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a function ``(batch, *, parameters) -> values`` as a family of one signal with the function's name."""
 
     def register(compute: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,0 +1,172 @@
+"""A corpus: Parquet files read in place, the roles of their columns, and a workspace for what is computed about them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from explorer.corpus.database import Database
+from explorer.corpus.documents import fetch
+from explorer.corpus.files import Shard, Unreadable, find, read_footers
+from explorer.corpus.problems import Problem, from_footers
+from explorer.corpus.roles import Roles, detect, merged_schema
+from explorer.corpus.sidecars import Coverage
+from explorer.corpus.workspace import Workspace
+from explorer.errors import CorpusError
+
+if TYPE_CHECKING:
+    from explorer.corpus.columns import Columns
+    from explorer.engine.local import Progress, ScoreReport
+    from explorer.selection.filters import Filters
+    from explorer.selection.selection import Selection
+    from explorer.selection.threshold import Threshold
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """Documents of one or many Parquet files, numbered from 0 in the order of their sorted paths.
+
+    Opening reads footers only. Nothing is copied, and source files are never written to.
+    """
+
+    shards: tuple[Shard, ...]
+    unreadable: tuple[Unreadable, ...]
+    roles: Roles
+    workspace: Workspace
+    paths: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return sum(s.rows for s in self.shards)
+
+    def __repr__(self) -> str:
+        return f"Corpus({len(self):,} documents in {len(self.shards):,} files, text={self.roles.text!r})"
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        roles = " · ".join(f"{role} = <code>{escape(column)}</code>" for role, column in self.roles.assigned().items())
+        problems = "".join(f"<li>{escape(p.message)}</li>" for p in self.problems if p.severity != "note")
+        return f"<b>{len(self):,} documents</b> in {len(self.shards):,} files, {self.size / 1e6:,.1f} MB<br>{roles}<ul>{problems}</ul>"
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(s.size for s in self.shards)
+
+    @property
+    def text_size(self) -> int:
+        """Uncompressed bytes of the text column, from the footers."""
+        return sum(g.sizes.get(self.roles.text, 0) for s in self.shards for g in s.row_groups)
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """Every column of any file."""
+        return merged_schema(self.shards)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Identity of the corpus as it is now: all shards' fingerprints and the text column."""
+        said = "\n".join([self.roles.text, *(f"{s.name} {s.fingerprint}" for s in self.shards)])
+        return hashlib.sha256(said.encode()).hexdigest()[:16]
+
+    @cached_property
+    def problems(self) -> list[Problem]:
+        """What the footers say is wrong, and scores in the workspace that no longer fit their file."""
+        return from_footers(self.shards, self.unreadable, self.roles) + self._stale_scores()
+
+    @cached_property
+    def database(self) -> Database:
+        """DuckDB over the files."""
+        return Database(self)
+
+    def coverage(self) -> Coverage:
+        """What has been computed so far (looked up anew each time: jobs add to it)."""
+        return Coverage(self.workspace, self.shards)
+
+    @cached_property
+    def columns(self) -> Columns:
+        """Signal and number columns as arrays in memory, loaded when first asked for."""
+        from explorer.corpus.columns import Columns
+
+        return Columns(self)
+
+    def documents(self, rows: Sequence[int] | np.ndarray, columns: Sequence[str] | None = None) -> pl.DataFrame:
+        """Chosen documents by number, in the order asked for; all columns that can be shown unless named."""
+        if columns is None:
+            columns = [f.name for f in self.schema if not (pa.types.is_binary(f.type) or pa.types.is_large_binary(f.type))]
+        return fetch(self, rows, columns)
+
+    def sql(self, query: str, *, limit: int = 1000) -> pl.DataFrame:
+        """Rows of one SELECT over the view ``corpus`` (the files' columns, ``_row`` and every signal computed)."""
+        return self.database.ask(query, limit=limit).rows
+
+    def score(
+        self,
+        signals: str | Iterable[str],
+        *,
+        parameters: Mapping[str, Mapping[str, Any]] | None = None,
+        workers: int | None = None,
+        limit: int | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> ScoreReport:
+        """Compute signals for every document that lacks them; see `explorer.engine.local.score`."""
+        from explorer.engine.bars import progress_bar
+        from explorer.engine.local import score
+
+        names = [signals] if isinstance(signals, str) else list(signals)
+        if on_progress is not None:
+            return score(self, names, parameters=parameters, workers=workers, limit=limit, on_progress=on_progress)
+        with progress_bar("scoring") as show:
+            return score(self, names, parameters=parameters, workers=workers, limit=limit, on_progress=show)
+
+    def select(self, what: str | Filters | Threshold | Iterable[Threshold] | None = None) -> Selection:
+        """The documents that pass a recipe, thresholds, or a predicate such as ``"faithfulness >= 0.8"``."""
+        from explorer.selection.selection import select
+
+        return select(self, what)
+
+    def _stale_scores(self) -> list[Problem]:
+        scored = self.workspace.read_json("scored.json") or {}
+        stale = sorted(s.name for s in self.shards if scored.get(s.path, s.fingerprint) != s.fingerprint)
+        if not stale:
+            return []
+        which = ", ".join(stale[:5])
+        message = (
+            f"{len(stale)} files changed since they were scored ({which}). Their old scores are not used; score again to fill them in."
+        )
+        return [Problem("changed since scored", "warning", len(stale), message, tuple(stale))]
+
+
+def open_corpus(
+    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    *,
+    workspace: str | os.PathLike[str] | Workspace | None = None,
+    **roles: str | None,
+) -> Corpus:
+    """Open Parquet files, folders, globs or fsspec URLs as one corpus; only footers are read.
+
+    Args:
+        paths: one or several files, folders (searched deeply), globs, or URLs.
+        workspace: folder for what is computed (default: ``EXPLORER_WORKSPACE`` or ``.explorer``).
+        **roles: column for a role, overriding detection: ``text="content"``, ``source="subset"``; ``id=None`` takes a role away.
+
+    Raises:
+        CorpusError: nothing was found, or no file can be read.
+        ColumnNotFoundError: no column holds text, or an override names one that is not there.
+
+    """
+    given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    shards, unreadable = read_footers(find(given))
+    if not shards:
+        reasons = "; ".join(f"{u.path!r}: {u.reason}" for u in unreadable[:3])
+        raise CorpusError(f"No readable Parquet among {len(unreadable)} files. {reasons}. Restore the files or name others.")
+    space = workspace if isinstance(workspace, Workspace) else Workspace(workspace)
+    return Corpus(tuple(shards), tuple(unreadable), detect(shards, roles), space, tuple(os.fspath(p) for p in given))

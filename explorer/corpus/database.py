@@ -1,0 +1,198 @@
+"""DuckDB over the corpus: trusted queries of ours, and a locked room for SQL that a user typed.
+
+DuckDB 2 executes lazily and a cursor shared by threads gives wrong answers, so every call here takes a cursor of its own.
+User SQL never runs as a statement: it is the argument of ``query(?)``, which accepts a single SELECT only, on a connection that
+can reach no file but the corpus and the sidecars and whose settings are locked.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+import polars as pl
+
+from explorer.corpus.files import Shard
+from explorer.corpus.sidecars import Coverage
+from explorer.errors import ExplorerError, SelectionError
+
+if TYPE_CHECKING:
+    from explorer.corpus.corpus import Corpus
+
+SAFE = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "allow_community_extensions": "false",
+}
+
+
+@dataclass(frozen=True)
+class QueryResult:
+    """Rows of a user's query, and whether more were left behind."""
+
+    rows: pl.DataFrame
+    truncated: bool
+    limit: int
+
+
+def quote(name: str) -> str:
+    """A name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(value: str) -> str:
+    """A text as an SQL string."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def source_sql(shards: Sequence[Shard], *, union_by_name: bool) -> str:
+    """``read_parquet(...)`` over the shards, in their order."""
+    files = ", ".join(literal(s.path) for s in shards)
+    return f"read_parquet([{files}], union_by_name = {str(union_by_name).lower()})"
+
+
+def corpus_sql(shards: Sequence[Shard], coverage: Coverage, signals: Iterable[str]) -> str:
+    """SELECT of every column of the corpus, ``_row`` (its number in the corpus) and the signals asked for, row-aligned.
+
+    Only shards whose sidecar is finished or partly there contribute values; other rows are null.
+    """
+    union = len({s.schema for s in shards}) > 1
+    firsts = ", ".join(str(s.first_row) for s in shards)
+    names = {name for s in shards for name in s.schema.names}
+    row = "_row" if "_row" not in names else "_row_"
+    sql = f"SELECT c.* EXCLUDE (file_index, file_row_number), ([{firsts}])[c.file_index::BIGINT + 1] + c.file_row_number AS {row}"
+    joins = ""
+    wanted: dict[Path, list[str]] = {}
+    for name in signals:
+        side = coverage.of(name)
+        if side is not None and name not in names:
+            wanted.setdefault(side.folder, []).append(name)
+    for n, (folder, columns) in enumerate(wanted.items()):
+        side = next(s for s in coverage.sidecars if s.folder == folder)
+        pieces = []
+        for shard in shards:
+            if side.finished(shard):
+                pieces.append((str(side.shard_path(shard)), shard.first_row))
+            else:
+                first = shard.first_row
+                for i, group in enumerate(shard.row_groups):
+                    if side.part_path(shard, i).exists():
+                        pieces.append((str(side.part_path(shard, i)), first))
+                    first += group.rows
+        files = ", ".join(literal(p) for p, _ in pieces)
+        starts = ", ".join(str(f) for _, f in pieces)
+        inner = ", ".join(quote(c) for c in columns)
+        joins += (
+            f" LEFT JOIN (SELECT {inner}, ([{starts}])[file_index::BIGINT + 1] + file_row_number AS r FROM read_parquet([{files}])) s{n}"
+            f" ON s{n}.r = ([{firsts}])[c.file_index::BIGINT + 1] + c.file_row_number"
+        )
+        sql += "".join(f", s{n}.{quote(c)}" for c in columns)
+    return f"{sql} FROM (SELECT *, file_index, file_row_number FROM {source_sql(shards, union_by_name=union)}) c{joins}"
+
+
+class Database:
+    """One in-memory DuckDB for a corpus."""
+
+    def __init__(self, corpus: Corpus, threads: int | None = None) -> None:
+        self._corpus = corpus
+        config = dict(SAFE) | ({"threads": str(threads)} if threads else {})
+        self._connection = duckdb.connect(config=config)
+        for scheme in {s.path.split("://", 1)[0] for s in corpus.shards if s.remote}:
+            import fsspec
+
+            self._connection.register_filesystem(fsspec.filesystem(scheme))
+
+    def frame(self, sql: str, parameters: Sequence[object] | dict[str, object] | None = None) -> pl.DataFrame:
+        """Run a query of ours (never a user's) and return all its rows."""
+        cursor = self._connection.cursor()
+        try:
+            return cursor.sql(sql, params=parameters).pl() if parameters else cursor.sql(sql).pl()
+        finally:
+            cursor.close()
+
+    def source(self) -> str:
+        """``read_parquet(...)`` over the corpus."""
+        shards = self._corpus.shards
+        return source_sql(shards, union_by_name=len({s.schema for s in shards}) > 1)
+
+    def ask(self, sql: str, *, limit: int = 1000, seconds: float = 30.0) -> QueryResult:
+        """Run one SELECT that a user typed, over the view ``corpus``.
+
+        Args:
+            sql: a single SELECT; tables are ``corpus`` alone.
+            limit: rows returned at most; ``truncated`` says whether there were more.
+            seconds: time after which the query is stopped.
+
+        Raises:
+            SelectionError: the text is no single SELECT, names what is not there, reaches outside the corpus, or takes too long.
+
+        """
+        text = sql.strip().rstrip(";").strip()
+        if not text:
+            raise SelectionError("The query is empty. Write one SELECT over the table corpus, such as: SELECT count(*) FROM corpus")
+        rows = self._locked(text, f"SELECT * FROM query($q) LIMIT {int(limit) + 1}", seconds)
+        return QueryResult(rows.head(limit), rows.height > limit, limit)
+
+    def matching_rows(self, predicate: str, *, seconds: float = 120.0) -> pl.Series:
+        """Numbers of the documents for which a user's predicate is true (null counts as false), ascending."""
+        if not predicate.strip():
+            raise SelectionError(
+                "The predicate is empty. Write what must be true of a kept document, such as: language = 'en' AND length(text) > 200"
+            )
+        row = "_row" if "_row" not in self._corpus.schema.names else "_row_"
+        text = f"SELECT {row} AS matched FROM corpus WHERE (\n{predicate}\n)"
+        rows = self._locked(text, "SELECT CAST(matched AS BIGINT) AS matched FROM query($q) ORDER BY matched", seconds)
+        return rows["matched"]
+
+    def _locked(self, text: str, wrapper: str, seconds: float) -> pl.DataFrame:
+        corpus = self._corpus
+        if any(s.remote for s in corpus.shards):
+            raise SelectionError(
+                "SQL on remote files is not available: the locked connection reaches local files only. Copy the shards you look at to this machine."
+            )
+        signals = _mentioned(text, corpus.coverage().columns())
+        view = corpus_sql(corpus.shards, corpus.coverage(), signals)
+        connection = duckdb.connect(config=dict(SAFE) | {"max_execution_time": str(int(seconds * 1000)), "memory_limit": "4GB"})
+        timer = threading.Timer(seconds + 2, connection.interrupt)
+        try:
+            roots = sorted({str(Path(s.path).parent) for s in corpus.shards} | {str(corpus.workspace.path / "signals")})
+            connection.execute(f"SET allowed_directories = [{', '.join(literal(r) for r in roots)}]")
+            connection.execute("SET max_temp_directory_size = '4GB'")
+            connection.execute(f"CREATE TEMP VIEW corpus AS {view}")
+            connection.execute("SET python_enable_replacements = false")
+            connection.execute("SET enable_external_access = false")
+            connection.execute("SET lock_configuration = true")
+            timer.start()
+            return connection.sql(wrapper, params={"q": text}).pl()
+        except duckdb.Error as error:
+            raise _explain(error, corpus, seconds) from error
+        finally:
+            timer.cancel()
+            connection.close()
+
+
+def _mentioned(text: str, signals: Sequence[str]) -> list[str]:
+    """Signals a query can need: those it names, or all when it selects every column (count(*) does not)."""
+    if re.search(r"(?<!\()\s*\*(?!\s*\))", text) and re.search(r"(^|[\s,.])\*", text):
+        return list(signals)
+    words = set(re.findall(r"\w+", text.lower()))
+    return [s for s in signals if s.lower() in words]
+
+
+def _explain(error: duckdb.Error, corpus: Corpus, seconds: float) -> ExplorerError:
+    said = str(error).strip().split("\n\n")[0].replace("\n", " ")
+    if "invalid unicode" in said.lower() or "invalid string encoding" in said.lower():
+        return SelectionError(
+            f"DuckDB refuses a text of this corpus because it is not valid UTF-8: {said}. Filter by signals instead of SQL, or re-encode that file."
+        )
+    if isinstance(error, duckdb.InterruptException):
+        return SelectionError(f"The query was stopped after {seconds:g} s. Add a WHERE or a LIMIT, or score a signal and filter on it.")
+    if isinstance(error, duckdb.PermissionException) or "disabled" in said or "permission" in said.lower():
+        return SelectionError(f"The query reaches outside the corpus: {said}. Only the table corpus can be read here.")
+    columns = ", ".join([*corpus.schema.names, *corpus.coverage().columns()])
+    return SelectionError(f"The query cannot run: {said}. Write one SELECT over the table corpus; columns: {columns}.")

@@ -1,0 +1,205 @@
+"""Find Parquet files and read their footers, nothing else: opening a thousand files touches a thousand tails."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from explorer.errors import CorpusError
+
+MAGIC = b"PAR1"
+TAIL = 64 * 1024  # most footers fit; a longer one costs a second read
+
+
+@dataclass(frozen=True)
+class RowGroup:
+    """One row group of a shard: ``rows`` documents, ``sizes`` uncompressed bytes a top-level column, ``nulls`` where the footer says."""
+
+    rows: int
+    sizes: dict[str, int]
+    nulls: dict[str, int | None]
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One Parquet file as its footer describes it.
+
+    Attributes:
+        path: absolute local path, or a URL for a remote file.
+        size: bytes of the file.
+        rows: documents in it.
+        first_row: number of its first document in the corpus (shards are ordered by path).
+        fingerprint: sha256 (16 hex digits) of footer bytes and file size. The footer holds every column chunk's place, size and
+            statistics, so a rewritten file has another one; copying or touching a file keeps it. Manifests also hash the whole file.
+        schema: Arrow schema.
+        row_groups: what the footer says of each.
+        page_index: whether readers can skip pages inside a row group.
+
+    """
+
+    path: str
+    size: int
+    rows: int
+    first_row: int
+    fingerprint: str
+    schema: pa.Schema
+    row_groups: tuple[RowGroup, ...]
+    page_index: bool
+
+    @property
+    def name(self) -> str:
+        """File name without folders."""
+        return self.path.rstrip("/").rsplit("/", 1)[-1]
+
+    @property
+    def remote(self) -> bool:
+        """True when the file is not on this machine's file system."""
+        return "://" in self.path
+
+    @property
+    def sidecar_name(self) -> str:
+        """Name under which what is computed about this shard is kept; it carries the fingerprint, so stale scores cannot be picked up."""
+        return f"{self.name.removesuffix('.parquet')}-{self.fingerprint[:12]}"
+
+    def open(self) -> pq.ParquetFile:
+        """The file opened for reading columns and row groups; one clear message when it cannot be."""
+        try:
+            source = fsspec.open(self.path, "rb").open() if self.remote else self.path
+            return pq.ParquetFile(source, pre_buffer=False)
+        except (OSError, pa.ArrowInvalid, ValueError) as error:
+            raise CorpusError(
+                f"{self.path!r} cannot be read any more: {error}. Check that the file is still there and whole, then open the corpus again."
+            ) from error
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A file that was found but is no readable Parquet, and why."""
+
+    path: str
+    reason: str
+
+
+def find(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[str]:
+    """All Parquet files named by files, folders (searched deeply), globs and fsspec URLs; sorted, each once.
+
+    Raises:
+        CorpusError: a path matches nothing.
+
+    """
+    given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    if not given:
+        raise CorpusError("No path was given. Name Parquet files, a folder or a glob such as 'data/*.parquet'. See: explorer info --help")
+    found: list[str] = []
+    for path in given:
+        found += _expand(os.fspath(path))
+    return sorted(dict.fromkeys(found))
+
+
+def _expand(path: str) -> list[str]:
+    if "://" in path and not path.startswith("file://"):
+        return _expand_remote(path)
+    path = os.path.expanduser(path.removeprefix("file://"))
+    if os.path.isdir(path):
+        found = [str(p) for p in Path(path).rglob("*.parquet") if not any(part.startswith(".") for part in p.relative_to(path).parts)]
+        why = "is a folder without .parquet files"
+    elif os.path.exists(path):
+        found, why = [path], ""
+    else:
+        found = glob.glob(path, recursive=True) if glob.has_magic(path) else []
+        why = "matches no file" if glob.has_magic(path) else "does not exist"
+    if not found:
+        raise CorpusError(
+            f"{path!r} {why}. Name Parquet files, a folder or a glob. For JSON Lines, convert first: explorer import {path} --out DIR"
+        )
+    return [os.path.abspath(p) for p in found if os.path.isfile(p)]
+
+
+def _expand_remote(path: str) -> list[str]:
+    scheme = path.split("://", 1)[0]
+    try:
+        filesystem, inner = fsspec.core.url_to_fs(path)
+        if filesystem.isdir(inner):
+            inner = inner.rstrip("/") + "/**/*.parquet"
+        found = filesystem.glob(inner) if glob.has_magic(inner) else [inner] if filesystem.exists(inner) else []
+    except (OSError, ValueError, ImportError) as error:
+        raise CorpusError(
+            f"{path!r} cannot be listed: {error}. Check the address and credentials, and that fsspec's package for {scheme!r} is installed."
+        ) from error
+    if not found:
+        raise CorpusError(f"{path!r} matches no file. Name a Parquet file, a folder or a glob.")
+    return [filesystem.unstrip_protocol(p) for p in found]
+
+
+def read_footers(paths: list[str]) -> tuple[list[Shard], list[Unreadable]]:
+    """Shards in the order of ``paths``, and the files whose footer could not be read."""
+    with ThreadPoolExecutor(16) as pool:
+        read = list(pool.map(_read_footer, paths))
+    shards: list[Shard] = []
+    first_row = 0
+    for item in read:
+        if isinstance(item, Shard):
+            shards.append(Shard(**{**item.__dict__, "first_row": first_row}))
+            first_row += item.rows
+    return shards, [item for item in read if isinstance(item, Unreadable)]
+
+
+def _read_footer(path: str) -> Shard | Unreadable:
+    try:
+        tail, size = _tail(path)
+        metadata = pq.read_metadata(pa.BufferReader(tail))
+        schema = metadata.schema.to_arrow_schema()
+    except (OSError, ValueError, pa.ArrowException) as error:
+        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        return Unreadable(path, reason)
+    groups = []
+    page_index = metadata.num_row_groups > 0
+    for i in range(metadata.num_row_groups):
+        group = metadata.row_group(i)
+        sizes: dict[str, int] = {}
+        nulls: dict[str, int | None] = {}
+        for j in range(group.num_columns):
+            column = group.column(j)
+            name = column.path_in_schema.split(".", 1)[0]
+            sizes[name] = sizes.get(name, 0) + column.total_uncompressed_size
+            statistics = column.statistics
+            nulls[name] = statistics.null_count if statistics is not None and statistics.has_null_count else None
+            page_index = page_index and column.has_offset_index
+        groups.append(RowGroup(group.num_rows, sizes, nulls))
+    digest = hashlib.sha256(tail[_footer_start(tail) :] + str(size).encode()).hexdigest()[:16]
+    return Shard(path, size, metadata.num_rows, 0, digest, schema, tuple(groups), page_index)
+
+
+def _footer_start(tail: bytes) -> int:
+    return len(tail) - 8 - int.from_bytes(tail[-8:-4], "little")
+
+
+def _tail(path: str) -> tuple[bytes, int]:
+    """The file's end, at least the whole footer, and the file's size."""
+    with fsspec.open(path, "rb").open() if "://" in path else open(path, "rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        if size == 0:
+            raise ValueError("the file is empty (0 bytes)")
+        if size < 12:
+            raise ValueError(f"the file has only {size} bytes, too few for Parquet")
+        file.seek(max(0, size - TAIL))
+        tail = file.read()
+        if tail[-4:] != MAGIC:
+            raise ValueError("it does not end in Parquet's mark 'PAR1': it is truncated or of another format")
+        start = _footer_start(tail)
+        if start < 0:
+            needed = len(tail) - start
+            if needed > size:
+                raise ValueError("its footer is longer than the file: it is corrupt")
+            file.seek(size - needed)
+            tail = file.read()
+        return tail, size

@@ -1,0 +1,230 @@
+"""Computed columns beside the source: one small Parquet file a family and shard, aligned with the shard row by row.
+
+While a shard is being scored its row groups are *parts*; when all are there they are joined into the shard's file. A part or a
+shard's file appears by rename, so whatever is there is whole, and a killed job loses at most the row groups in flight.
+
+    signals/<family>@<version>-<parameters hash>/family.json
+    signals/<family>@<version>-<parameters hash>/<shard>-<fingerprint>.parquet
+    signals/<family>@<version>-<parameters hash>/<shard>-<fingerprint>.parts/00007.parquet
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from explorer.corpus.files import Shard
+from explorer.corpus.workspace import Workspace, write_atomically, write_json
+from explorer.errors import WorkspaceError
+from explorer.registry import Family, Signal
+
+ARROW = {"float32": pa.float32(), "int64": pa.int64(), "string": pa.string()}
+ROWS_A_GROUP = 131_072
+
+
+@dataclass(frozen=True)
+class Sidecar:
+    """What one family, with one set of parameters, has computed for the shards of a corpus."""
+
+    folder: Path
+    family: str
+    version: int
+    parameters: Mapping[str, Any]
+    columns: tuple[str, ...]
+
+    def shard_path(self, shard: Shard) -> Path:
+        """The finished file of a shard."""
+        return self.folder / f"{shard.sidecar_name}.parquet"
+
+    def part_path(self, shard: Shard, row_group: int) -> Path:
+        """The file of one row group, there until its shard is finished."""
+        return self.folder / f"{shard.sidecar_name}.parts" / f"{row_group:05d}.parquet"
+
+    def finished(self, shard: Shard) -> bool:
+        """Whether every row group of the shard has been computed and joined."""
+        return self.shard_path(shard).exists()
+
+    def missing(self, shard: Shard) -> list[int]:
+        """Row groups still to compute, parts that cannot be read among them."""
+        if self.finished(shard):
+            return []
+        return [i for i, group in enumerate(shard.row_groups) if not _whole(self.part_path(shard, i), group.rows)]
+
+    def scored_rows(self, shard: Shard) -> int:
+        """Rows of the shard that have been computed."""
+        if self.finished(shard):
+            return shard.rows
+        folder = self.part_path(shard, 0).parent
+        if not folder.is_dir():
+            return 0
+        there = {p.stem for p in folder.glob("[0-9]*.parquet")}
+        return sum(g.rows for i, g in enumerate(shard.row_groups) if f"{i:05d}" in there)
+
+    def read(self, shard: Shard, columns: Sequence[str]) -> pa.Table:
+        """The columns of a shard, all its rows, null where not computed.
+
+        Raises:
+            WorkspaceError: the file does not belong to this shard or cannot be read.
+
+        """
+        if self.finished(shard):
+            return _checked(self.shard_path(shard), shard, columns)
+        pieces = []
+        for i, group in enumerate(shard.row_groups):
+            path = self.part_path(shard, i)
+            try:
+                pieces.append(pq.read_table(path, columns=list(columns)))
+            except (OSError, pa.ArrowException):
+                pieces.append(None if group.rows else pa.table({}))
+        return _fill(pieces, shard, columns)
+
+
+def sidecar(workspace: Workspace, family: Family, text: str, parameters: Mapping[str, Any] | None = None) -> Sidecar:
+    """Where a family with these parameters keeps (or would keep) its columns."""
+    folder = workspace.path / "signals" / family.key(parameters, text)
+    return Sidecar(folder, family.name, family.version, family.parameters(parameters), tuple(s.name for s in family.signals))
+
+
+def present(workspace: Workspace) -> list[Sidecar]:
+    """All families that have been computed in a workspace, latest last."""
+    found = []
+    for record in (workspace.path / "signals").glob("*/family.json"):
+        try:
+            said = json.loads(record.read_text(encoding="utf-8"))
+            found.append(
+                (
+                    record.stat().st_mtime,
+                    Sidecar(record.parent, said["family"], said["version"], said["parameters"], tuple(said["columns"])),
+                )
+            )
+        except (OSError, ValueError, KeyError):
+            continue  # half a record is no record: the family counts as not computed, and scoring writes it anew
+    return [item for _, item in sorted(found, key=lambda pair: (pair[0], pair[1].folder.name))]
+
+
+def declare(side: Sidecar, text: str) -> None:
+    """Write the record that says what a sidecar folder holds."""
+    record = {
+        "family": side.family,
+        "version": side.version,
+        "parameters": dict(side.parameters),
+        "columns": list(side.columns),
+        "text": text,
+    }
+    write_json(side.folder / "family.json", record)
+
+
+def write_part(side: Sidecar, shard: Shard, row_group: int, table: pa.Table) -> None:
+    """Keep the columns of one row group."""
+    write_atomically(side.part_path(shard, row_group), lambda path: pq.write_table(table, path, compression="zstd"))
+
+
+def join_parts(side: Sidecar, shard: Shard) -> None:
+    """Make the shard's file from its parts, then remove them; the same parts give the same bytes."""
+    tables = [pq.read_table(side.part_path(shard, i)) for i in range(len(shard.row_groups))]
+    schema = tables[0].schema if tables else pa.schema([])
+    table = pa.concat_tables(tables) if tables else schema.empty_table()
+    said = {
+        "explorer.family": side.family,
+        "explorer.version": str(side.version),
+        "explorer.parameters": json.dumps(side.parameters, sort_keys=True, default=str),
+        "explorer.fingerprint": shard.fingerprint,
+        "explorer.rows": str(table.num_rows),
+        "explorer.nulls": json.dumps({name: table[name].null_count for name in table.column_names}, sort_keys=True),
+    }
+    table = table.combine_chunks().replace_schema_metadata(said)
+    write_atomically(side.shard_path(shard), lambda path: pq.write_table(table, path, compression="zstd", row_group_size=ROWS_A_GROUP))
+    shutil.rmtree(side.part_path(shard, 0).parent, ignore_errors=True)
+
+
+def to_table(signals: Sequence[Signal], values: Mapping[str, Any], valid: np.ndarray) -> pa.Table:
+    """One column a signal in its declared type; NaN, infinities and null documents become null."""
+    columns = {}
+    for signal in signals:
+        column = values[signal.name]
+        if isinstance(column, pa.ChunkedArray):
+            column = column.combine_chunks()
+        if not isinstance(column, pa.Array):
+            column = np.asarray(column)
+            undefined = ~valid
+            if column.dtype.kind == "f":
+                undefined = undefined | ~np.isfinite(column)
+                column = np.where(undefined, 0, column) if signal.dtype == "int64" else column
+            column = pa.array(column, mask=undefined)
+        elif not valid.all():
+            import pyarrow.compute as pc
+
+            column = pc.if_else(pa.array(valid), column, pa.scalar(None, column.type))
+        columns[signal.name] = column.cast(ARROW[signal.dtype])
+    return pa.table(columns)
+
+
+def _whole(path: Path, rows: int) -> bool:
+    try:
+        return pq.read_metadata(path).num_rows == rows
+    except (OSError, pa.ArrowException):
+        return False
+
+
+def _checked(path: Path, shard: Shard, columns: Sequence[str]) -> pa.Table:
+    try:
+        file = pq.ParquetFile(path)
+        said = (file.metadata.metadata or {}).get(b"explorer.fingerprint", b"").decode()
+        if said != shard.fingerprint or file.metadata.num_rows != shard.rows:
+            raise WorkspaceError(
+                f"Scores {str(path)!r} do not belong to {shard.path!r} as it is now ({file.metadata.num_rows:,} rows scored, {shard.rows:,} in the file). They were not used. Delete that file and score again."
+            )
+        return file.read(columns=list(columns))
+    except (OSError, pa.ArrowException) as error:
+        raise WorkspaceError(
+            f"Scores {str(path)!r} cannot be read: {error}. Delete that file and score again; nothing else is affected."
+        ) from error
+
+
+def _fill(pieces: Sequence[pa.Table | None], shard: Shard, columns: Sequence[str]) -> pa.Table:
+    """Null rows for the row groups that are not there."""
+    there = next((p for p in pieces if p is not None and p.num_columns), None)
+    if there is None:
+        return pa.table({name: pa.nulls(shard.rows, pa.float32()) for name in columns})
+    blank = [pa.table({name: pa.nulls(g.rows, there.schema.field(name).type) for name in columns}) for g in shard.row_groups]
+    return pa.concat_tables([p if p is not None and p.num_columns else b for p, b in zip(pieces, blank, strict=True)])
+
+
+class Coverage:
+    """How much of a corpus each computed signal covers, and which sidecar gives a signal."""
+
+    def __init__(self, workspace: Workspace, shards: Sequence[Shard]) -> None:
+        self.shards = tuple(shards)
+        self.sidecars = [s for s in present(workspace) if any(s.scored_rows(shard) for shard in shards)]
+        self._by_column = {name: side for side in self.sidecars for name in side.columns}
+
+    @cached_property
+    def rows(self) -> int:
+        """Rows of the corpus."""
+        return sum(s.rows for s in self.shards)
+
+    def of(self, column: str) -> Sidecar | None:
+        """The sidecar that holds a signal: the one computed last when there are several sets of parameters."""
+        return self._by_column.get(column)
+
+    def columns(self) -> list[str]:
+        """Every computed signal, in the order computed."""
+        return list(self._by_column)
+
+    def scored_rows(self, column: str) -> int:
+        """Rows of the corpus for which a signal was computed (null answers count: they were computed)."""
+        side = self.of(column)
+        return sum(side.scored_rows(s) for s in self.shards) if side else 0
+
+    def stamp(self) -> tuple[tuple[str, int], ...]:
+        """Changes whenever a row group is added; a key for whatever is cached from the sidecars."""
+        return tuple((side.folder.name, sum(side.scored_rows(s) for s in self.shards)) for side in self.sidecars)

@@ -1,0 +1,54 @@
+"""A progress bar on a terminal or in a notebook, plain lines when piped."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from explorer.engine.local import Progress
+
+
+@contextmanager
+def progress_bar(label: str) -> Iterator[Callable[[Progress], None]]:
+    """Yield a function that shows a `Progress` on stderr."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    console = Console(stderr=True)
+    if console.is_terminal or console.is_jupyter:
+        with Bar(
+            TextColumn(label),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("documents"),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            console=console,
+        ) as bar:
+            task = bar.add_task(label, total=None, rate="")
+            yield lambda p: bar.update(task, total=p.total_rows, completed=p.done_rows, rate=f"{p.rate:,.0f}/s" if p.rate else "")
+        return
+    yield _Lines(label).show
+
+
+class _Lines:
+    """A line at most every five seconds, and at the end."""
+
+    def __init__(self, label: str) -> None:
+        self._label, self._last = label, -5.0
+
+    def show(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if progress.state == "running" and now - self._last < 5:
+            return
+        self._last = now
+        rate = f", {progress.rate:,.0f}/s" if progress.rate else ""
+        left = f", {progress.remaining:,.0f} s left" if progress.remaining and progress.state == "running" else ""
+        print(
+            f"{self._label}: {progress.done_rows:,} of {progress.total_rows:,} documents{rate}{left} ({progress.state})",
+            file=sys.stderr,
+            flush=True,
+        )

@@ -1,0 +1,237 @@
+"""Score a corpus on this machine: row group by row group, in threads (kernels release the GIL), resumable after a kill.
+
+Memory is bounded by the row groups in flight, and a very large row group is read in slices. Each row group becomes one part
+file a family (`explorer.corpus.sidecars`); what is already there is never computed again.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from explorer.corpus.corpus import Corpus
+from explorer.corpus.files import Shard
+from explorer.corpus.sidecars import Sidecar, declare, join_parts, sidecar, to_table, write_part
+from explorer.corpus.workspace import write_json
+from explorer.errors import CorpusError, ExplorerError, SignalError
+from explorer.primitives.batch import Batch
+from explorer.registry import Family, find
+
+SLICE = 64 * 1024**2  # text bytes computed at once
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is. ``rate`` and ``remaining`` come from the rows of this run alone."""
+
+    state: str
+    done_rows: int
+    total_rows: int
+    reused_rows: int
+    done_bytes: int
+    seconds: float
+
+    @property
+    def rate(self) -> float | None:
+        """Documents a second, None before the first row group is done."""
+        fresh = self.done_rows - self.reused_rows
+        return fresh / self.seconds if fresh > 0 and self.seconds > 0 else None
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds left at this rate, None while unknown."""
+        rate = self.rate
+        return (self.total_rows - self.done_rows) / rate if rate else None
+
+
+@dataclass(frozen=True)
+class ScoreReport:
+    """What a scoring run did."""
+
+    families: tuple[str, ...]
+    rows: int
+    computed: int
+    reused: int
+    seconds: float
+    text_bytes: int
+    nulls: Mapping[str, int] = field(default_factory=dict)
+    cancelled: bool = False
+
+    def __str__(self) -> str:
+        said = f"{', '.join(self.families)}: {self.computed:,} documents computed, {self.reused:,} of {self.rows:,} were there already, in {self.seconds:.1f} s"
+        return f"{said}; stopped before the end, run it again to carry on" if self.cancelled else said
+
+
+@dataclass(frozen=True)
+class _Task:
+    shard: Shard
+    row_group: int
+    wanted: tuple[tuple[Family, Sidecar], ...]
+
+
+def score(
+    corpus: Corpus,
+    names: Sequence[str],
+    *,
+    parameters: Mapping[str, Mapping[str, Any]] | None = None,
+    workers: int | None = None,
+    limit: int | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    cancel: threading.Event | None = None,
+) -> ScoreReport:
+    """Compute families of signals for every document that lacks them.
+
+    Args:
+        corpus: the corpus to score.
+        names: families or single signals (the signal's whole family is computed, since it costs the same).
+        parameters: by family name, its keyword parameters.
+        workers: threads; the machine's processors by default.
+        limit: only the row groups that hold the first ``limit`` documents.
+        on_progress: called after each row group.
+        cancel: when set, no further row group is started and the report says so.
+
+    Returns:
+        What was computed and what was there already.
+
+    Raises:
+        SignalError: an unknown name or parameter, or a family failed on a document.
+        WorkspaceError: the workspace cannot be written; what was finished before is kept.
+
+    """
+    chosen = _families(names)
+    unknown = set(parameters or {}) - {f.name for f in chosen}
+    if unknown:
+        raise SignalError(
+            f"Parameters were given for {sorted(unknown)[0]!r}, which is not scored. Scored: {', '.join(f.name for f in chosen)}. Add it to the signals or leave its parameters out."
+        )
+    sides = [(f, sidecar(corpus.workspace, f, corpus.roles.text, (parameters or {}).get(f.name))) for f in chosen]
+    corpus.workspace.folder("signals")
+    for _, side in sides:
+        declare(side, corpus.roles.text)
+    tasks, total, reused = _plan(corpus, sides, limit)
+    started = time.monotonic()
+    done, done_bytes, nulls = reused, 0, dict.fromkeys((s.name for f in chosen for s in f.signals), 0)
+    tell = on_progress or (lambda _: None)
+    tell(Progress("running", done, total, reused, 0, 0.0))
+    stop = cancel or threading.Event()
+    for task, size, found in _run(corpus, tasks, workers or os.cpu_count() or 1, stop):
+        done += task.shard.row_groups[task.row_group].rows
+        done_bytes += size
+        for name, count in found.items():
+            nulls[name] += count
+        tell(Progress("running", done, total, reused, done_bytes, time.monotonic() - started))
+    for _, side in sides:
+        for shard in corpus.shards:
+            if not side.finished(shard) and not side.missing(shard):
+                join_parts(side, shard)
+    scored = corpus.workspace.read_json("scored.json") or {}
+    write_json(corpus.workspace.path / "scored.json", scored | {s.path: s.fingerprint for s in corpus.shards})
+    seconds = time.monotonic() - started
+    cancelled = stop.is_set() and done < total
+    tell(Progress("cancelled" if cancelled else "done", done, total, reused, done_bytes, seconds))
+    return ScoreReport(tuple(f.name for f in chosen), total, done - reused, reused, seconds, done_bytes, nulls, cancelled)
+
+
+def score_texts(texts: Sequence[str | None], names: Sequence[str], parameters: Mapping[str, Mapping[str, Any]] | None = None) -> pa.Table:
+    """The same signals for a few texts at once, nothing stored: what is on the screen, a rewrite just made, a notebook cell."""
+    batch = Batch.of(texts)
+    tables = [_compute(f, batch, f.parameters((parameters or {}).get(f.name))) for f in _families(names)]
+    return pa.table({name: t[name] for t in tables for name in t.column_names})
+
+
+def _families(names: Sequence[str]) -> list[Family]:
+    if not names:
+        raise SignalError("No signal was named. Name families or signals, such as gopher_quality. List them with: explorer signals")
+    return list({f.name: f for f in map(find, names)}.values())
+
+
+def _plan(corpus: Corpus, sides: Sequence[tuple[Family, Sidecar]], limit: int | None) -> tuple[list[_Task], int, int]:
+    tasks, total, reused = [], 0, 0
+    for shard in corpus.shards:
+        missing = [(family, side, set(side.missing(shard))) for family, side in sides]
+        for i, group in enumerate(shard.row_groups):
+            if limit is not None and total >= limit:
+                return tasks, total, reused
+            total += group.rows
+            wanted = tuple((family, side) for family, side, lacking in missing if i in lacking)
+            if wanted:
+                tasks.append(_Task(shard, i, wanted))
+            else:
+                reused += group.rows
+    return tasks, total, reused
+
+
+def _run(corpus: Corpus, tasks: Sequence[_Task], workers: int, stop: threading.Event) -> Iterator[tuple[_Task, int, dict[str, int]]]:
+    """Finished tasks as they come; at most ``workers`` row groups are in memory."""
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="score")
+    pending: dict[Future[tuple[int, dict[str, int]]], _Task] = {}
+    left = iter(tasks)
+    try:
+        while True:
+            while len(pending) < workers and not stop.is_set() and (task := next(left, None)) is not None:
+                pending[pool.submit(_score_row_group, corpus, task)] = task
+            if not pending:
+                return
+            for future in wait(pending, return_when=FIRST_COMPLETED).done:
+                task = pending.pop(future)
+                size, nulls = future.result()
+                yield task, size, nulls
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _score_row_group(corpus: Corpus, task: _Task) -> tuple[int, dict[str, int]]:
+    tables: dict[str, list[pa.Table]] = {family.name: [] for family, _ in task.wanted}
+    size = 0
+    for batch in _batches(corpus, task.shard, task.row_group, {r for family, _ in task.wanted for r in family.reads}):
+        size += int(batch.offsets[-1] - batch.offsets[0])
+        for family, side in task.wanted:
+            try:
+                tables[family.name].append(_compute(family, batch, dict(side.parameters)))
+            except (ExplorerError, ImportError, MemoryError):
+                raise
+            except Exception as error:
+                raise SignalError(
+                    f"Signal family {family.name!r} failed on row group {task.row_group} of {task.shard.path!r}: {error}. The other row groups are kept. Please report it with this file."
+                ) from error
+    nulls: dict[str, int] = {}
+    for family, side in task.wanted:
+        table = pa.concat_tables(tables[family.name])
+        write_part(side, task.shard, task.row_group, table)
+        nulls |= {name: table[name].null_count for name in table.column_names}
+    return size, nulls
+
+
+def _compute(family: Family, batch: Batch, parameters: Mapping[str, Any]) -> pa.Table:
+    return to_table(family.signals, family.compute(batch, **parameters), batch.valid)
+
+
+def _batches(corpus: Corpus, shard: Shard, row_group: int, reads: set[str]) -> Iterator[Batch]:
+    """The documents of a row group, in slices of about 64 MB of text."""
+    group = shard.row_groups[row_group]
+    roles = {role: column for role, column in corpus.roles.assigned().items() if role in reads and column in shard.schema.names}
+    if "text" not in roles:
+        yield Batch(pa.nulls(group.rows, pa.large_string()))
+        return
+    size = group.sizes.get(roles["text"], 0)
+    rows = max(1, min(group.rows, int(group.rows * SLICE / size) if size > SLICE else group.rows))
+    file = shard.open()
+    try:
+        if group.rows == 0:
+            yield Batch(pa.array([], pa.large_string()))
+            return
+        for piece in file.iter_batches(batch_size=rows, row_groups=[row_group], columns=sorted(set(roles.values()))):
+            text = piece.column(roles["text"])
+            text = text.dictionary_decode() if pa.types.is_dictionary(text.type) else text
+            yield Batch(text, {role: piece.column(column) for role, column in roles.items() if role != "text"})
+    except (OSError, pa.ArrowException) as error:
+        raise CorpusError(
+            f"Row group {row_group} of {shard.path!r} cannot be read: {error}. The file is damaged there; restore it, or leave it out. What was scored is kept."
+        ) from error

@@ -1,0 +1,554 @@
+"""Tokens of running English text, cut where spaCy's blank English tokenizer cuts (datatrove's word definition).
+
+A text is split at whitespace; each piece then goes through the tokenizer's rules, in its order:
+
+1. exceptions ("don't" -> "do" "n't", "Mr." stays whole), looked up before anything is stripped and after each strip;
+2. affixes: prefixes ("(", "$"), suffixes (",", "'s", "km" after a digit, "." after a lower-case letter), from both ends at once;
+3. what is left stays whole if it is a URL or an e-mail address, else is cut at infixes ("-" between letters, "...");
+4. neighbours that together spell an exception are joined again (":" ")" -> ":)").
+
+Whitespace itself is never a token (datatrove strips it). A word of ASCII letters, with at most one mark after it, takes a
+fast way that gives the same answer; that is nine words in ten.
+
+Known difference: step 4 looks inside one whitespace-separated piece; spaCy also notices matches across a single space and, though
+it never joins those, lets them block an overlapping shorter one.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numba as nb
+import numpy as np
+
+from explorer.primitives import english as en
+from explorer.primitives.batch import Batch, primitive
+from explorer.primitives.swar import HIGH, SEED, ascii_letters, hash_bytes, hash_finish, hash_step, load_upto, lowest_set_byte
+from explorer.primitives.unicode import decode
+
+HAS_LETTER, NOT_SYMBOL, STOP_SHIFT = 1, 2, 4  # flags of a token; the high four bits number the stop word (1-8)
+
+ALPHA, LOWER, UPPER, PREFIX, SUFFIX, ICON = en.ALPHA, en.LOWER, en.UPPER, en.PREFIX, en.SUFFIX, en.ICON
+QUOTE, BEFORE_DOT, CURRENCY, SPACE, LETTER = en.QUOTE, en.BEFORE_DOT, en.CURRENCY, en.SPACE, en.LETTER
+SYMBOL, ACTIVE, DIGIT, WORD = en.SYMBOL, en.ACTIVE, en.DIGIT, en.WORD
+HIGH_BITS, EMPTY = HIGH, SEED
+_1, _48, _51, _7 = np.uint64(1), np.uint64(48), np.uint64(51), np.uint64(7)
+
+
+class Words(NamedTuple):
+    """The tokens of a batch, document after document.
+
+    Attributes:
+        offsets: int64 [n + 1]; document d has tokens ``offsets[d]:offsets[d + 1]``.
+        start: int64 [tokens], first byte of the token in ``batch.data``.
+        size: int32 [tokens], its bytes.
+        chars: int32 [tokens], its code points.
+        flags: uint8 [tokens]; HAS_LETTER, NOT_SYMBOL, and the stop word's number in the bits from STOP_SHIFT.
+        hash: uint64 [tokens], :func:`explorer.primitives.swar.hash_bytes` of its bytes.
+    """
+
+    offsets: np.ndarray
+    start: np.ndarray
+    size: np.ndarray
+    chars: np.ndarray
+    flags: np.ndarray
+    hash: np.ndarray
+
+
+@nb.njit(nogil=True, cache=True, inline="always")
+def _entry(tables, h):  # type: ignore[no-untyped-def]
+    """The exception or stop word with this hash, or -1. The bitmap turns away about 49 of 50 other words."""
+    if not (tables.bitmap[h >> _51] >> ((h >> _48) & _7)) & 1:
+        return -1
+    mask = np.uint64(len(tables.keys) - 1)
+    slot = h & mask
+    while tables.values[slot] >= 0:
+        if tables.keys[slot] == h:
+            return np.int64(tables.values[slot])
+        slot = (slot + _1) & mask
+    return -1
+
+
+@nb.njit(nogil=True, cache=True, inline="always")
+def _exception(tables, data, start, end):  # type: ignore[no-untyped-def]
+    """The exception spelt by these bytes, or -1."""
+    if end - start > tables.longest or end <= start:
+        return -1
+    e = _entry(tables, hash_bytes(data, start, end))
+    return e if e >= 0 and tables.pieces[e] > 0 else -1
+
+
+@nb.njit(nogil=True, cache=True)
+def _prefix(tables, point, kind, a, b):  # type: ignore[no-untyped-def]
+    """Code points of the prefix of ``point[a:b]``; 0 when it has none."""
+    if a >= b:
+        return 0
+    c = point[a]
+    if c == 0x2E:  # two dots or more
+        k = a
+        while k < b and point[k] == 0x2E:
+            k += 1
+        return k - a if k - a >= 2 else 0
+    if c == 0x2B:  # "+" unless a digit follows
+        return 0 if a + 1 < b and kind[a + 1] & DIGIT else 1
+    if kind[a] & PREFIX:
+        return 1
+    if a + 1 < b and point[a + 1] == 0x24 and (c == 0x41 or c == 0x43):  # A$ C$
+        return 2
+    if a + 2 < b and c == 0x55 and point[a + 1] == 0x53 and point[a + 2] == 0x24:  # US$
+        return 3
+    return 0
+
+
+@nb.njit(nogil=True, cache=True)
+def _suffix(tables, data, point, kind, at, a, b):  # type: ignore[no-untyped-def]
+    """Code points of the longest suffix of ``point[a:b]``; 0 when it has none (a search for the leftmost match that ends at b)."""
+    if a >= b:
+        return 0
+    longest = 0
+    c = point[b - 1]
+    # Units and currencies after a digit: the longest first, since the leftmost match wins.
+    for n in range(min(tables.longest_suffix, b - a - 1), 0, -1):
+        if kind[b - n - 1] & DIGIT:
+            h = hash_bytes(data, at[b - n], at[b])
+            if (n == 1 and kind[b - 1] & CURRENCY) or tables.suffix_keys[min(np.searchsorted(tables.suffix_keys, h), len(tables.suffix_keys) - 1)] == h:
+                longest = n
+                break
+    if c == 0x2E:
+        k = b
+        while k > a and point[k - 1] == 0x2E:
+            k -= 1
+        if b - k >= 2:
+            return b - k
+        if b - a >= 2 and kind[b - 2] & BEFORE_DOT:
+            return 1
+        if b - a >= 3 and kind[b - 2] & UPPER and kind[b - 3] & UPPER:
+            return 1
+        if b - a >= 3 and point[b - 3] == 0xB0 and (point[b - 2] | 0x20) in (0x63, 0x66, 0x6B):  # °C. °F. °K.
+            return 1
+        return longest
+    if (c == 0x73 or c == 0x53) and b - a >= 2 and (point[b - 2] == 0x27 or point[b - 2] == 0x2019):  # 's ’s 'S ’S
+        return 2
+    if longest:
+        return longest
+    if kind[b - 1] & SUFFIX:
+        return 1
+    if c == 0x2B and b - a >= 2 and kind[b - 2] & DIGIT:
+        return 1
+    return 0
+
+
+@nb.njit(nogil=True, cache=True, inline="always")
+def _host_character(c):  # type: ignore[no-untyped-def]
+    return (0x61 <= c <= 0x7A) or (0x41 <= c <= 0x5A) or (0x30 <= c <= 0x39) or (0xA1 <= c <= 0xFFFF)
+
+
+@nb.njit(nogil=True, cache=True)
+def _number(point, a, b):  # type: ignore[no-untyped-def]
+    """Value of one to three ASCII digits, or -1."""
+    if not 1 <= b - a <= 3:
+        return -1
+    value = 0
+    for k in range(a, b):
+        if not 0x30 <= point[k] <= 0x39:
+            return -1
+        value = value * 10 + point[k] - 0x30
+    return value
+
+
+@nb.njit(nogil=True, cache=True)
+def _is_address(point, a, b):  # type: ignore[no-untyped-def]
+    """A public IPv4 address in dotted form, as the URL rule has it (private networks are not)."""
+    part = np.zeros(4, np.int64)
+    dots = 0
+    first = a
+    for k in range(a, b + 1):
+        if k == b or point[k] == 0x2E:
+            if dots > 3:
+                return False
+            part[dots] = _number(point, first, k)
+            zero_led = k - first > 1 and point[first] == 0x30
+            if part[dots] < 0 or part[dots] > 255 or (zero_led and (dots in (0, 3) or k - first == 3)):
+                return False
+            dots += 1
+            first = k + 1
+    if dots != 4 or not 1 <= part[0] <= 223 or not 1 <= part[3] <= 254:
+        return False
+    if part[0] == 10 or part[0] == 127 or (part[0] == 169 and part[1] == 254) or (part[0] == 192 and part[1] == 168):
+        return False
+    return not (part[0] == 172 and 16 <= part[1] <= 31)
+
+
+@nb.njit(nogil=True, cache=True)
+def _is_host(point, kind, a, b):  # type: ignore[no-untyped-def]
+    """Host, then optionally a port and a path, from a to b exactly."""
+    e = a  # the host runs to the first character that neither a label nor a dot may hold
+    while e < b and (point[e] == 0x2E or point[e] == 0x5F or point[e] == 0x2D or _host_character(point[e])):
+        e += 1
+    rest = e
+    if rest < b and point[rest] == 0x3A:
+        k = rest + 1
+        while k < b and k - rest <= 5 and 0x30 <= point[k] <= 0x39:
+            k += 1
+        if k - rest - 1 < 2:
+            return False
+        rest = k
+    if rest < b and not (point[rest] == 0x2F or point[rest] == 0x3F or point[rest] == 0x23):
+        return False
+    dot = e - 1
+    while dot >= a and point[dot] != 0x2E:
+        dot -= 1
+    if dot <= a or e == a:
+        return False
+    domain = 2 <= e - dot - 1 <= 63
+    for k in range(dot + 1, e):
+        domain = domain and (kind[k] & LOWER) != 0
+    first = a
+    for k in range(a, dot + 1):
+        if not domain:
+            break
+        if point[k] == 0x2E:  # a label is 1-64 characters and neither begins nor ends with - or _
+            domain = 1 <= k - first <= 64 and _host_character(point[first]) and _host_character(point[k - 1])
+            first = k + 1
+    return domain or _is_address(point, a, e)
+
+
+@nb.njit(nogil=True, cache=True)
+def _is_url(point, kind, a, b):  # type: ignore[no-untyped-def]
+    """Whether ``point[a:b]`` is a URL or an e-mail address that stays one token. Linear in its length."""
+    dotted = False
+    for k in range(a + 1, b - 1):
+        if point[k] == 0x2E:
+            dotted = True
+            break
+    if not dotted:
+        return False
+    if _is_host(point, kind, a, b):
+        return True
+    colon = a  # scheme://
+    while colon < b and (kind[colon] & WORD or point[colon] == 0x2B or point[colon] == 0x2D or point[colon] == 0x2E):
+        colon += 1
+    if colon - a >= 2 and colon + 2 < b and point[colon] == 0x3A and point[colon + 1] == 0x2F and point[colon + 2] == 0x2F and _is_host(point, kind, colon + 3, b):
+        return True
+    for k in range(a + 1, b):  # user@
+        if point[k] == 0x40 and _is_host(point, kind, k + 1, b):
+            return True
+    return False
+
+
+@nb.njit(nogil=True, cache=True)
+def _infix(point, kind, a, b, k):  # type: ignore[no-untyped-def]
+    """Code points of the infix that begins at k inside ``point[a:b]``; 0 when none does."""
+    c = point[k]
+    if c == 0x2E:
+        n = k
+        while n < b and point[n] == 0x2E:
+            n += 1
+        if n - k >= 2:
+            return n - k
+        return 1 if k > a and k + 1 < b and kind[k - 1] & (LOWER | QUOTE) and kind[k + 1] & (UPPER | QUOTE) else 0
+    if c == 0x2026 or kind[k] & ICON:
+        return 1
+    if k == a or k + 1 >= b:
+        return 0
+    before, after = kind[k - 1], kind[k + 1]
+    if (c == 0x2B or c == 0x2D or c == 0x2A or c == 0x5E) and before & DIGIT and (after & DIGIT or point[k + 1] == 0x2D):  # + - * ^
+        return 1
+    if c == 0x2C:
+        return 1 if before & ALPHA and after & ALPHA else 0
+    if before & (ALPHA | DIGIT):
+        if c == 0x2D or c == 0x2013 or c == 0x2014 or c == 0x7E:  # - – — ~ and their doublings
+            if after & ALPHA:
+                return 1
+            longest = 3 if c == 0x2D else 2 if c == 0x2014 else 1
+            for n in range(2, longest + 1):
+                if k + n >= b or point[k + n - 1] != c:
+                    return 0
+                if kind[k + n] & ALPHA:
+                    return n
+            return 0
+        if (c == 0x3A or c == 0x3C or c == 0x3E or c == 0x3D or c == 0x2F) and after & ALPHA:  # : < > = /
+            return 1
+    return 0
+
+
+@nb.njit(nogil=True, cache=True)
+def _rejoin(tables, data, start, cut, tokens):  # type: ignore[no-untyped-def]
+    """Join neighbours that together spell an exception, and cut that exception as it is to be cut; returns the number of tokens.
+
+    Invariant: ``cut[:tokens]`` are the ends of consecutive tokens that begin at byte ``start``. Longest matches win, then the
+    leftmost; a match that overlaps an earlier one blocks its tokens all the same (as in spaCy).
+    """
+    blocked = np.zeros(tokens, np.bool_)
+    chosen = np.full(tokens, -1, np.int64)
+    length = np.zeros(tokens, np.int64)
+    found = False
+    for n in range(min(11, tokens), 1, -1):
+        for i in range(tokens - n + 1):
+            first = start if i == 0 else cut[i - 1]
+            if cut[i + n - 1] - first > tables.longest:
+                continue
+            e = _entry(tables, hash_bytes(data, first, cut[i + n - 1]))
+            if e < 0 or tables.cut_count[e] != n:
+                continue
+            ends = np.uint64(0)
+            for k in range(i, i + n):
+                ends |= _1 << np.uint64(cut[k] - first - 1)
+            if ends != tables.cuts[e]:
+                continue
+            if not blocked[i] and not blocked[i + n - 1]:
+                chosen[i], length[i] = e, n
+                found = True
+            blocked[i : i + n] = True
+    if not found:
+        return tokens
+    old = cut[:tokens].copy()
+    out = i = 0
+    while i < tokens:
+        e = chosen[i]
+        if e >= 0 and tables.pieces[e] <= length[i]:  # an exception never has more tokens than the rules gave
+            at = start if i == 0 else old[i - 1]
+            for k in range(tables.pieces[e]):
+                at += tables.piece_bytes[e, k]
+                cut[out] = at
+                out += 1
+            i += length[i]
+        else:
+            cut[out] = old[i]
+            out += 1
+            i += 1
+    return out
+
+
+@nb.njit(nogil=True, cache=True)
+def _split(tables, data, point, kind, at, n, cut, tail):  # type: ignore[no-untyped-def]
+    """Cut one whitespace-separated piece of n code points; returns the number of tokens.
+
+    Args:
+        tables: :class:`explorer.primitives.english.Tables`.
+        data: the batch's bytes.
+        point: its code points [n].
+        kind: their class bits [n].
+        at: first byte of each code point, and the end [n + 1].
+        n: code points.
+        cut: out, the end byte of each token (tokens tile the piece).
+        tail: scratch, ends of suffix tokens, innermost last.
+    """
+    a, b, tokens, suffixes = 0, n, 0, 0
+    last = -1
+    while a < b and b - a != last:
+        if _exception(tables, data, at[a], at[b]) >= 0:
+            break
+        last = b - a
+        p = _prefix(tables, point, kind, a, b)
+        if p and a + p < b and _exception(tables, data, at[a + p], at[b]) >= 0:
+            a += p
+            cut[tokens] = at[a]
+            tokens += 1
+            break
+        s = _suffix(tables, data, point, kind, at, a + p, b)
+        if s and b - s > a and _exception(tables, data, at[a], at[b - s]) >= 0:
+            tail[suffixes] = at[b]
+            suffixes += 1
+            b -= s
+            break
+        if p:
+            a += p
+            cut[tokens] = at[a]
+            tokens += 1
+        if s:
+            tail[suffixes] = at[b]
+            suffixes += 1
+            b -= s
+    if a < b:
+        e = _exception(tables, data, at[a], at[b])
+        if e >= 0:
+            byte = at[a]
+            for k in range(tables.pieces[e]):
+                byte += tables.piece_bytes[e, k]
+                cut[tokens] = byte
+                tokens += 1
+        elif _is_url(point, kind, a, b):
+            cut[tokens] = at[b]
+            tokens += 1
+        else:
+            first = a  # start of the token that is open
+            k = a
+            while k < b:
+                length = _infix(point, kind, a, b, k) if kind[k] & ACTIVE else 0
+                if length == 0:
+                    k += 1
+                    continue
+                if k > a:  # an infix at the very beginning is no split
+                    if k > first:
+                        cut[tokens] = at[k]
+                        tokens += 1
+                    cut[tokens] = at[k + length]
+                    tokens += 1
+                    first = k + length
+                k += length
+            if first < b:
+                cut[tokens] = at[b]
+                tokens += 1
+    for k in range(suffixes - 1, -1, -1):
+        cut[tokens] = tail[k]
+        tokens += 1
+    return _rejoin(tables, data, at[0], cut, tokens) if tokens > 1 else tokens
+
+
+@nb.njit(nogil=True, cache=True)
+def _flags(tables, kind, a, b, h):  # type: ignore[no-untyped-def]
+    """Flags of the token ``kind[a:b]`` with hash h."""
+    flags = 0
+    for k in range(a, b):
+        if kind[k] & LETTER:
+            flags |= HAS_LETTER
+        if not kind[k] & SYMBOL:
+            flags |= NOT_SYMBOL
+    e = _entry(tables, h)
+    return flags | (np.int64(tables.stop[e]) << STOP_SHIFT) if e >= 0 else flags
+
+
+@nb.njit(nogil=True, cache=True)
+def _grown(array, size):  # type: ignore[no-untyped-def]
+    larger = np.empty(size, array.dtype)
+    larger[: len(array)] = array
+    return larger
+
+
+@nb.njit(nogil=True, cache=True)
+def _tokenise(data, offsets, tables):  # type: ignore[no-untyped-def]
+    n = len(offsets) - 1
+    total = offsets[n] - offsets[0]
+    room = total // 4 + 64
+    start, size, chars = np.empty(room, np.int64), np.empty(room, np.int32), np.empty(room, np.int32)
+    flags, hashes = np.empty(room, np.uint8), np.empty(room, np.uint64)
+    token_offsets = np.zeros(n + 1, np.int64)
+    piece = 64
+    point, kind, at = np.empty(piece, np.int32), np.empty(piece, np.uint16), np.empty(piece + 1, np.int64)
+    cut, tail = np.empty(piece, np.int64), np.empty(piece, np.int64)
+
+    ascii_kind = np.empty(128, np.uint16)
+    final = np.zeros(128, np.uint8)  # one ASCII suffix that never depends on what stands before it
+    for c in range(128):
+        ascii_kind[c] = tables.classes[c]
+        if tables.classes[c] & SUFFIX:
+            final[c] = 1
+    t = 0
+    for d in range(n):
+        i, end = offsets[d], offsets[d + 1]
+        while i < end:
+            byte = data[i]
+            if byte < 128 and ascii_kind[byte] & SPACE:
+                i += 1
+                continue
+            # Invariant: i is the first byte of a piece or of a non-ASCII space; tokens [0, t) are complete.
+            if t + 4 > room:
+                room = room * 2
+                start, size, chars, flags, hashes = _grown(start, room), _grown(size, room), _grown(chars, room), _grown(flags, room), _grown(hashes, room)
+            s = i
+            h = EMPTY
+            while True:  # ASCII letters, eight bytes a step
+                v = load_upto(data, i, end)
+                letters = ~ascii_letters(v) & HIGH_BITS
+                k = lowest_set_byte(letters)
+                if k == 8:
+                    h = hash_step(h, v)
+                    i += 8
+                    continue
+                if k > 0:
+                    h = hash_step(h, v & ((_1 << np.uint64(8 * k)) - _1))
+                    i += k
+                break
+            # load_upto pads with zeros past the document, which are not letters, so i <= end.
+            length = i - s
+            if length > 0:
+                mark = np.uint8(0)
+                plain = i == end
+                if not plain and data[i] < 128:
+                    mark = data[i]
+                    if ascii_kind[mark] & SPACE:
+                        plain = True
+                        mark = np.uint8(0)
+                    elif i + 1 == end or (data[i + 1] < 128 and ascii_kind[data[i + 1]] & SPACE):
+                        if final[mark]:
+                            plain = True
+                        elif mark == 0x2E:  # "word." and "USA." but not "A." nor "Mr."
+                            before = ascii_kind[data[i - 1]]
+                            plain = (before & BEFORE_DOT) != 0 or (length >= 2 and (before & UPPER) != 0 and (ascii_kind[data[i - 2]] & UPPER) != 0)
+                if plain and (mark == 0 or _exception(tables, data, s, i + 1) < 0):
+                    h = hash_finish(h, length)
+                    e = _entry(tables, h)
+                    if e < 0 or tables.pieces[e] == 0:
+                        start[t], size[t], chars[t], hashes[t] = s, length, length, h
+                        flags[t] = HAS_LETTER | NOT_SYMBOL | (tables.stop[e] << STOP_SHIFT if e >= 0 else 0)
+                        t += 1
+                    else:
+                        byte_ = s
+                        for k in range(tables.pieces[e]):
+                            width = np.int64(tables.piece_bytes[e, k])
+                            start[t], size[t], chars[t] = byte_, width, width
+                            hashes[t] = hash_bytes(data, byte_, byte_ + width)
+                            flags[t] = HAS_LETTER | NOT_SYMBOL
+                            t += 1
+                            byte_ += width
+                    if mark:
+                        start[t], size[t], chars[t] = i, 1, 1
+                        hashes[t] = hash_finish(hash_step(EMPTY, np.uint64(mark)), 1)
+                        flags[t] = 0 if ascii_kind[mark] & SYMBOL else NOT_SYMBOL
+                        t += 1
+                        i += 1
+                    continue
+            # Any other piece: decode it to its end. The ASCII letters already seen need no decoder, but it is simplest to start over.
+            i = s
+            m = 0
+            seen = 0
+            while i < end:
+                byte = data[i]
+                if byte < 128:
+                    c, after = np.int64(byte), i + 1
+                    bits = ascii_kind[byte]
+                else:
+                    c, after = decode(data, i, end)
+                    bits = tables.classes[c]
+                if bits & SPACE:
+                    break
+                if m + 1 >= piece:
+                    piece *= 2
+                    point, kind, at = _grown(point, piece), _grown(kind, piece), _grown(at, piece + 1)
+                    cut, tail = np.empty(piece, np.int64), np.empty(piece, np.int64)
+                point[m], kind[m], at[m] = c, bits, i
+                seen |= bits
+                m += 1
+                i = after
+            if m == 0:  # a space outside ASCII
+                _, i = decode(data, i, end)
+                continue
+            at[m] = i
+            if t + m > room:
+                room = max(room * 2, t + m)
+                start, size, chars, flags, hashes = _grown(start, room), _grown(size, room), _grown(chars, room), _grown(flags, room), _grown(hashes, room)
+            if seen & ACTIVE or (seen & DIGIT and seen & ~(DIGIT | WORD | BEFORE_DOT)) or m * 4 <= tables.longest:
+                tokens = _split(tables, data, point, kind, at, m, cut, tail)
+            else:
+                cut[0] = i
+                tokens = 1
+            first, q = s, 0
+            for k in range(tokens):
+                last = cut[k]
+                r = q
+                while at[r] < last:
+                    r += 1
+                h = hash_bytes(data, first, last)
+                start[t], size[t], chars[t], hashes[t] = first, last - first, r - q, h
+                flags[t] = _flags(tables, kind, q, r, h)
+                t += 1
+                first, q = last, r
+        token_offsets[d + 1] = t
+    return token_offsets, start[:t], size[:t], chars[:t], flags[:t], hashes[:t]
+
+
+@primitive
+def words(batch: Batch) -> Words:
+    """Tokens of every document as spaCy's blank English tokenizer cuts them, without whitespace tokens."""
+    return Words(*_tokenise(batch.data, batch.offsets, en.tables()))

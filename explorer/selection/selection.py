@@ -1,0 +1,366 @@
+"""Apply filters to a corpus: which documents are kept, and for the others every reason."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numba as nb
+import numpy as np
+import polars as pl
+
+from explorer.corpus.columns import Groups, Tokens
+from explorer.corpus.corpus import Corpus
+from explorer.corpus.database import literal, quote
+from explorer.errors import SelectionError
+from explorer.selection.filters import Filters, as_filters
+from explorer.selection.identity import keys
+from explorer.selection.samplers import draw
+from explorer.selection.threshold import Threshold
+
+MOST_RULES = 63
+WHERE = "where"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a selection keeps and why it drops the rest.
+
+    Attributes:
+        documents, kept_documents, tokens, kept_tokens: totals; ``tokens_label`` says whose tokens, ``estimated`` whether they are ≈.
+        sources: a row a group: documents, kept_documents, kept_share, tokens, kept_tokens, kept_token_share.
+        reasons: a row a rule, in order: ``alone_*`` fail it whatever else, ``only_this_*`` fail nothing but it, ``first_*`` fail it
+            before any other, ``null_documents`` have no value, ``unscored_documents`` were not computed. The sampler is the last row.
+        warnings: what a reader must know to trust the numbers.
+
+    """
+
+    documents: int
+    kept_documents: int
+    tokens: float
+    kept_tokens: float
+    tokens_label: str
+    estimated: bool
+    sources: pl.DataFrame
+    reasons: pl.DataFrame
+    warnings: tuple[str, ...]
+
+    def __str__(self) -> str:
+        about = "≈ " if self.estimated else ""
+        share = self.kept_tokens / self.tokens if self.tokens else 0.0
+        return f"{self.kept_documents:,} of {self.documents:,} documents kept, {about}{self.kept_tokens:,.0f} tokens ({share:.1%}; {self.tokens_label})"
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        warnings = "".join(f"<li>{escape(w)}</li>" for w in self.warnings)
+        return f"<b>{escape(str(self))}</b><ul>{warnings}</ul>{self.sources._repr_html_()}{self.reasons._repr_html_()}"
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """The documents of a corpus that pass some filters. Nothing is copied; it is evaluated when a figure is asked for."""
+
+    corpus: Corpus
+    filters: Filters
+
+    def __repr__(self) -> str:
+        rules = "; ".join(self.rules) or "everything"
+        return f"Selection({rules} of {self.corpus!r})"
+
+    def _repr_html_(self) -> str:
+        return self.summary()._repr_html_()
+
+    def __len__(self) -> int:
+        return len(self.rows())
+
+    def __or__(self, more: Filters | Threshold | Iterable[Threshold]) -> Selection:
+        """The same corpus with further filters."""
+        return Selection(self.corpus, self.filters | more)
+
+    @property
+    def rules(self) -> list[str]:
+        """Every rule as a reader would write it."""
+        rules = [str(t) for t in self.filters.filters]
+        return rules + ([f"where {self.filters.where}"] if self.filters.where else [])
+
+    @cached_property
+    def failures(self) -> np.ndarray:
+        """uint64 [n]: bit i is set where a document fails rule i (the predicate is the last rule); 0 means it passes them all."""
+        thresholds = self.filters.filters
+        if len(thresholds) + bool(self.filters.where) > MOST_RULES:
+            raise SelectionError(
+                f"{len(thresholds)} thresholds are too many. At most {MOST_RULES - 1} and a predicate are allowed. Put some into the predicate."
+            )
+        bits = np.zeros(len(self.corpus), np.uint64)
+        for i, threshold in enumerate(thresholds):
+            _fail(self.corpus.columns.numbers(threshold.signal), *_bounds(threshold, self.corpus), np.uint64(1 << i), bits)
+        if self.filters.where:
+            passing = np.zeros(len(self.corpus), bool)
+            passing[self.corpus.database.matching_rows(self.filters.where).to_numpy()] = True
+            bits |= np.where(passing, np.uint64(0), np.uint64(1 << len(thresholds)))
+        return bits
+
+    @cached_property
+    def _rows(self) -> np.ndarray:
+        passing = np.flatnonzero(self.failures == 0)
+        sample = self.filters.sample
+        if sample is None:
+            return passing
+        score = self.corpus.columns.numbers(sample.by)[passing].astype(np.float64) if sample.by else None
+        strata = (
+            self.corpus.columns.groups(sample.per or "source", most=250).codes[passing] if sample.per else np.zeros(len(passing), np.uint8)
+        )
+        chosen = draw(
+            sample,
+            score=score,
+            key=keys(self.corpus, sample.seed)[passing],
+            tokens=self.corpus.columns.tokens().values[passing],
+            strata=strata,
+        )
+        return passing[chosen]
+
+    def rows(self) -> np.ndarray:
+        """int64: numbers of the kept documents; ascending, or in a sampler's order of choice."""
+        return self._rows
+
+    def mask(self) -> np.ndarray:
+        """Bool [n]: which documents are kept."""
+        kept = np.zeros(len(self.corpus), bool)
+        kept[self._rows] = True
+        return kept
+
+    def dropped(self, reason: str | None = None) -> np.ndarray:
+        """Numbers of the dropped documents, ascending; with a reason, those that fail it first."""
+        if reason is None:
+            return np.flatnonzero(~self.mask())
+        ids = [*(t.id for t in self.filters.filters), *([WHERE] if self.filters.where else [])]
+        if reason not in ids:
+            raise SelectionError(f"{reason!r} is no rule of this selection. Rules: {', '.join(ids) or 'none'}. Name one of them.")
+        return np.flatnonzero(self.first_failure() == ids.index(reason))
+
+    def first_failure(self) -> np.ndarray:
+        """int8 [n]: the first rule that a document fails, -1 where it passes them all."""
+        return _lowest_bit(self.failures)
+
+    def reasons_of(self, row: int) -> list[str]:
+        """Every rule that one document fails."""
+        bits = int(self.failures[row])
+        ids = [*(t.id for t in self.filters.filters), WHERE]
+        return [name for i, name in enumerate(ids) if bits >> i & 1]
+
+    def summary(self, by: str = "source", most: int = 50) -> Summary:
+        """Documents and tokens kept per group and dropped per reason.
+
+        Args:
+            by: "source", "language", "year" or a column.
+            most: groups told apart.
+
+        """
+        tokens, groups = self.corpus.columns.tokens(), self.corpus.columns.groups(by, most)
+        kept = self.mask()
+        return Summary(
+            documents=len(kept),
+            kept_documents=int(kept.sum()),
+            tokens=float(tokens.values.sum()),
+            kept_tokens=float(tokens.values[kept].sum()),
+            tokens_label=tokens.label,
+            estimated=tokens.estimated,
+            sources=_by_group(groups, tokens, kept),
+            reasons=self._reasons(tokens, kept),
+            warnings=tuple(self._warnings(int(kept.sum()))),
+        )
+
+    def documents(self, limit: int | None = None) -> pl.DataFrame:
+        """The kept documents themselves, the first ``limit`` of them."""
+        return self.corpus.documents(self._rows[:limit])
+
+    def near_cut(
+        self, threshold: Threshold, n: int = 5, *, side: str = "minimum", seed: int = 0, window: float = 0.02
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Documents on both sides of one cut that pass every other rule: (just dropped, just kept).
+
+        A seeded draw of n among the ``window`` share of documents (at least n) nearest to the cut on each side, nearest first.
+        """
+        rules = self.filters.filters
+        if threshold not in rules:
+            raise SelectionError(f"{threshold} is not a rule of this selection. Rules: {'; '.join(self.rules) or 'none'}. Add it first.")
+        bound = getattr(threshold, side)
+        if bound is None:
+            raise SelectionError(f"{threshold} has no {side}. Ask for the other side.")
+        bit = np.uint64(1 << rules.index(threshold))
+        values = self.corpus.columns.numbers(threshold.signal)
+        others = (self.failures & ~bit) == 0
+        failed = (self.failures & bit) != 0
+        with np.errstate(invalid="ignore"):
+            right_side = values <= values.dtype.type(bound) if side == "minimum" else values >= values.dtype.type(bound)
+        rng = np.random.default_rng(seed)
+        return (
+            _nearest(np.flatnonzero(others & failed & right_side), values, bound, n, window, rng),
+            _nearest(np.flatnonzero(others & ~failed & ~np.isnan(values)), values, bound, n, window, rng),
+        )
+
+    def sql(self) -> str:
+        """The rules as one SELECT over the view ``corpus``; a sampler cannot be said in it and is named in a comment."""
+        parts = [t.sql("DOUBLE" if _is_double(self.corpus, t.signal) else "FLOAT") for t in self.filters.filters]
+        parts += [f"({self.filters.where})"] if self.filters.where else []
+        comment = f"\n-- then sampled: {self.filters.sample.to_dict()}" if self.filters.sample else ""
+        return "SELECT *\nFROM corpus" + ("\nWHERE " + "\n  AND ".join(parts) if parts else "") + comment
+
+    def python(self) -> str:
+        """The same selection as Python."""
+        return f"import explorer as ex\n\ncorpus = ex.open_corpus({list(self.corpus.paths)!r}, workspace={str(self.corpus.workspace.path)!r})\nkept = corpus.select(ex.Filters.from_yaml({self.filters.to_yaml()!r}))\nkept.summary()"
+
+    def command(self, filters_file: str = "filters.yaml") -> str:
+        """The same selection as a command, once the filters are saved to a file."""
+        paths = " ".join(shlex.quote(p) for p in self.corpus.paths)
+        return f"explorer select {paths} --filters {shlex.quote(filters_file)} --workspace {shlex.quote(str(self.corpus.workspace.path))}"
+
+    def _reasons(self, tokens: Tokens, kept: np.ndarray) -> pl.DataFrame:
+        rules: list[tuple[str, str, str]] = [(t.id, t.signal, str(t)) for t in self.filters.filters]
+        rules += [(WHERE, "", self.filters.where)] if self.filters.where else []
+        coverage = self.corpus.coverage()
+        first = self.first_failure()
+        rows = []
+        for i, (reason, signal, rule) in enumerate(rules):
+            bit = np.uint64(1 << i)
+            alone, only, before = (self.failures & bit) != 0, self.failures == bit, first == i
+            unscored = len(self.corpus) - coverage.scored_rows(signal) if signal and coverage.of(signal) else 0
+            nulls = int(np.isnan(self.corpus.columns.numbers(signal)).sum()) - unscored if signal else 0
+            rows.append((reason, signal, rule, *_size(alone, tokens), *_size(only, tokens), *_size(before, tokens), nulls, unscored))
+        if self.filters.sample:
+            left = (self.failures == 0) & ~kept
+            rows.append(
+                (
+                    "sample",
+                    self.filters.sample.by or "",
+                    str(self.filters.sample.to_dict()),
+                    *_size(left, tokens),
+                    *_size(left, tokens),
+                    *_size(left, tokens),
+                    0,
+                    0,
+                )
+            )
+        names = [
+            "reason",
+            "signal",
+            "rule",
+            *(f"{kind}_{what}" for kind in ("alone", "only_this", "first") for what in ("documents", "tokens")),
+            "null_documents",
+            "unscored_documents",
+        ]
+        types = [pl.String, pl.String, pl.String, *[pl.Int64, pl.Float64] * 3, pl.Int64, pl.Int64]
+        return pl.DataFrame(rows, schema=dict(zip(names, types, strict=True)), orient="row")
+
+    def _warnings(self, kept: int) -> Iterable[str]:
+        coverage, n = self.corpus.coverage(), len(self.corpus)
+        for signal in self.filters.signals:
+            if coverage.of(signal) and coverage.scored_rows(signal) < n:
+                yield f"{signal} is computed for {coverage.scored_rows(signal):,} of {n:,} documents; the others count as dropped. Score the rest for final numbers."
+        if n and not kept:
+            first = np.bincount(self.first_failure() + 1, minlength=2)
+            rules = self.rules
+            worst = int(np.argmax(first[1:]))
+            reason = rules[worst] if worst < len(rules) and first[1:].any() else "the sampler chose none"
+            yield f"0 of {n:,} documents match. Most are dropped first by: {reason}."
+
+
+def select(corpus: Corpus, what: str | Filters | Threshold | Iterable[Threshold] | None = None) -> Selection:
+    """The documents of a corpus that pass filters; a string is an SQL predicate.
+
+    Raises:
+        SignalError, ColumnNotFoundError: a threshold reads what has not been computed or does not exist.
+
+    """
+    filters = as_filters(what)
+    for name in filters.signals:
+        corpus.columns.numbers(name)
+    return Selection(corpus, filters)
+
+
+def _is_double(corpus: Corpus, signal: str) -> bool:
+    from explorer.registry import find_signal
+
+    known = find_signal(signal) if corpus.coverage().of(signal) else None
+    if known is not None:
+        return known.dtype != "float32"
+    return str(corpus.schema.field(signal).type) not in ("float", "halffloat")
+
+
+def _bounds(threshold: Threshold, corpus: Corpus) -> tuple[float, float, bool]:
+    """Inclusive bounds in the column's precision, and whether nulls pass."""
+    kind = corpus.columns.numbers(threshold.signal).dtype.type
+    low = kind(-np.inf) if threshold.minimum is None else kind(threshold.minimum)
+    high = kind(np.inf) if threshold.maximum is None else kind(threshold.maximum)
+    if threshold.exclusive:
+        low = low if threshold.minimum is None else np.nextafter(low, kind(np.inf))
+        high = high if threshold.maximum is None else np.nextafter(high, kind(-np.inf))
+    return low, high, threshold.nulls == "keep"
+
+
+@nb.njit(nogil=True, cache=True)
+def _fail(values, low, high, null_passes, bit, bits):  # type: ignore[no-untyped-def]
+    """Set ``bit`` where a value lies outside [low, high]; NaN fails unless nulls pass."""
+    for i in range(len(values)):
+        v = values[i]
+        if v != v:
+            if not null_passes:
+                bits[i] |= bit
+        elif v < low or v > high:
+            bits[i] |= bit
+
+
+@nb.njit(nogil=True, cache=True)
+def _lowest_bit(bits):  # type: ignore[no-untyped-def]
+    found = np.empty(len(bits), np.int8)
+    for i in range(len(bits)):
+        b, k = bits[i], -1
+        if b:
+            k = 0
+            while not b & np.uint64(1):
+                b >>= np.uint64(1)
+                k += 1
+        found[i] = k
+    return found
+
+
+def _size(rows: np.ndarray, tokens: Tokens) -> tuple[int, float]:
+    return int(rows.sum()), float(tokens.values[rows].sum())
+
+
+def _by_group(groups: Groups, tokens: Tokens, kept: np.ndarray) -> pl.DataFrame:
+    n = len(groups.labels)
+    documents = np.bincount(groups.codes, minlength=n)
+    kept_documents = np.bincount(groups.codes[kept], minlength=n)
+    all_tokens = np.bincount(groups.codes, weights=tokens.values, minlength=n)
+    kept_tokens = np.bincount(groups.codes[kept], weights=tokens.values[kept], minlength=n)
+    return pl.DataFrame(
+        {
+            groups.by: list(groups.labels),
+            "documents": documents,
+            "kept_documents": kept_documents,
+            "tokens": all_tokens,
+            "kept_tokens": kept_tokens,
+        }
+    ).with_columns(
+        kept_share=pl.when(pl.col("documents") > 0).then(pl.col("kept_documents") / pl.col("documents")),
+        kept_token_share=pl.when(pl.col("tokens") > 0).then(pl.col("kept_tokens") / pl.col("tokens")),
+    )
+
+
+def _nearest(rows: np.ndarray, values: np.ndarray, bound: float, n: int, window: float, rng: np.random.Generator) -> np.ndarray:
+    if not len(rows):
+        return rows
+    distance = np.abs(values[rows].astype(np.float64) - bound)
+    near = min(len(rows), max(n, int(window * len(rows))))
+    pool = np.argpartition(distance, near - 1)[:near] if near < len(rows) else np.arange(len(rows))
+    drawn = pool if near <= n else rng.choice(pool, n, replace=False)
+    return rows[drawn[np.argsort(distance[drawn], kind="stable")]]
+
+
+def any_of(column: str, values: Sequence[str]) -> str:
+    """SQL predicate: the column is one of these texts."""
+    return f"{quote(column)} IN ({', '.join(literal(v) for v in values)})"

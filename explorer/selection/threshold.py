@@ -1,0 +1,102 @@
+"""A threshold as data: one signal, its bounds, and what becomes of documents that have no value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from explorer.corpus.database import quote
+from explorer.errors import SelectionError
+
+FIELDS = ("signal", "minimum", "maximum", "exclusive", "nulls", "reason", "source")
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """Keep a document when ``minimum <= value <= maximum`` (strictly so when ``exclusive``).
+
+    Attributes:
+        signal: a computed signal or a numeric column of the corpus.
+        minimum, maximum: bounds; None where open. At least one is given.
+        exclusive: bounds themselves fail (language id keeps a score *above* 0.65).
+        nulls: "drop" or "keep" documents whose value is undefined; never decided silently, always counted.
+        reason: what a dropped document is told; the signal's name unless given.
+        source: where the cut was published.
+
+    """
+
+    signal: str
+    minimum: float | None = None
+    maximum: float | None = None
+    exclusive: bool = False
+    nulls: Literal["drop", "keep"] = "drop"
+    reason: str = ""
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        for name, value in (("minimum", self.minimum), ("maximum", self.maximum)):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or value != value):
+                raise SelectionError(f"The {name} of {self.signal!r} is {value!r}. It must be a number. Give a number or leave it out.")
+        if self.minimum is None and self.maximum is None:
+            raise SelectionError(f"The threshold on {self.signal!r} has no bound. It needs a minimum, a maximum or both. Add one.")
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+            raise SelectionError(
+                f"The threshold on {self.signal!r} keeps nothing: its minimum {self.minimum:g} is above its maximum {self.maximum:g}. Swap them."
+            )
+        if self.nulls not in ("drop", "keep"):
+            raise SelectionError(f"nulls={self.nulls!r} on {self.signal!r} is not known. It is 'drop' or 'keep'. Choose one.")
+
+    @property
+    def id(self) -> str:
+        """The drop reason shown, counted and saved."""
+        return self.reason or self.signal
+
+    def __str__(self) -> str:
+        low, high = ("<", "<") if self.exclusive else ("≤", "≤")
+        left = f"{self.minimum:g} {low} " if self.minimum is not None else ""
+        right = f" {high} {self.maximum:g}" if self.maximum is not None else ""
+        return f"{left}{self.signal}{right}"
+
+    def passes(self, values: np.ndarray) -> np.ndarray:
+        """Bool [n]: which values are kept. Bounds are compared in the column's own precision, as DuckDB does with ``sql``."""
+        kind = values.dtype.type
+        kept = np.isnan(values) if self.nulls == "keep" else np.zeros(len(values), bool)
+        inside = np.ones(len(values), bool)
+        with np.errstate(invalid="ignore", over="ignore"):
+            if self.minimum is not None:
+                bound = kind(self.minimum)
+                inside &= values > bound if self.exclusive else values >= bound
+            if self.maximum is not None:
+                bound = kind(self.maximum)
+                inside &= values < bound if self.exclusive else values <= bound
+        return (inside & ~np.isnan(values)) | kept
+
+    def sql(self, kind: str = "FLOAT") -> str:
+        """The same rule as an SQL predicate over a column of this type."""
+        column = quote(self.signal)
+        low, high = (">", "<") if self.exclusive else (">=", "<=")
+        parts = [f"{column} {low} CAST({self.minimum!r} AS {kind})"] if self.minimum is not None else []
+        parts += [f"{column} {high} CAST({self.maximum!r} AS {kind})"] if self.maximum is not None else []
+        rule = " AND ".join(parts)
+        return f"({rule} OR {column} IS NULL)" if self.nulls == "keep" else rule
+
+    def to_dict(self) -> dict[str, Any]:
+        """Fields that are not at their default, in a fixed order."""
+        default = {"minimum": None, "maximum": None, "exclusive": False, "nulls": "drop", "reason": "", "source": ""}
+        return {name: getattr(self, name) for name in FIELDS if name == "signal" or getattr(self, name) != default[name]}
+
+    @classmethod
+    def from_dict(cls, given: Any) -> Threshold:
+        """A threshold from a filters file; unknown keys are refused by name."""
+        if not isinstance(given, dict) or "signal" not in given:
+            raise SelectionError(
+                f"A filter is {given!r}. It must be a mapping with 'signal' and 'minimum' or 'maximum'. Example: {{signal: gopher_n_words, minimum: 50}}"
+            )
+        unknown = sorted(set(given) - set(FIELDS))
+        if unknown:
+            raise SelectionError(
+                f"The filter on {given['signal']!r} has an unknown key {unknown[0]!r}. Keys: {', '.join(FIELDS)}. Remove or rename it."
+            )
+        return cls(**given)
