@@ -1,0 +1,46 @@
+# make app    set up, then open the app on the sample corpus
+# make test   set up, then run every test, those in a real browser included
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# Without a GPU the CPU build is enough; with one, pip's newest build brings CUDA along.
+TORCH ?= $(if $(shell command -v nvidia-smi),torch,torch==2.13.0)
+
+.PHONY: app setup test browser lint format bench notebook clean
+
+app: setup
+	$(BIN)/explorer app
+
+setup: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet "$(TORCH)" -c constraints.txt
+	$(BIN)/pip install --quiet -e ".[dev]" -c constraints.txt
+	touch $@
+
+test: setup browser lint
+	$(BIN)/pytest
+
+# The browser tests drive Debian's Chromium. Where it is missing and cannot be installed they are skipped and say so.
+browser:
+	@command -v chromium >/dev/null 2>&1 || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 && apt-get update -qq && apt-get install -qq -y chromium >/dev/null; } \
+	  || echo "Chromium is missing and was not installed: the browser tests will be skipped."
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup
+	$(BIN)/python benchmarks/run.py
+
+notebook: setup
+	$(BIN)/jupyter execute --inplace docs/tour.ipynb
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
