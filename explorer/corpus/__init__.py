@@ -1,0 +1,1 @@
+"""Parquet corpora in place: files, roles, problems, columns, sidecars, SQL."""

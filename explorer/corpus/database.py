@@ -24,7 +24,7 @@ from explorer.errors import ExplorerError, SelectionError
 if TYPE_CHECKING:
     from explorer.corpus.corpus import Corpus
 
-SAFE = {
+SAFE: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
     "allow_community_extensions": "false",

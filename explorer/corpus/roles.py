@@ -115,7 +115,8 @@ def detect(shards: Sequence[Shard], overrides: Mapping[str, str | None] | None =
         raise CorpusError(
             f"Column {text!r} cannot be the text: its type is {schema.field(text).type}. Text must be a string column; decode it first, or name another with --text."
         )
-    return Roles(**{**found, "text": text})
+    found.pop("text")
+    return Roles(text, **found)
 
 
 def _by_name(role: str, schema: pa.Schema) -> str | None:

@@ -1,0 +1,1 @@
+"""Where scoring runs: threads on this machine."""

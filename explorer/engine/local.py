@@ -153,7 +153,8 @@ def _families(names: Sequence[str]) -> list[Family]:
 
 
 def _plan(corpus: Corpus, sides: Sequence[tuple[Family, Sidecar]], limit: int | None) -> tuple[list[_Task], int, int]:
-    tasks, total, reused = [], 0, 0
+    tasks: list[_Task] = []
+    total, reused = 0, 0
     for shard in corpus.shards:
         missing = [(family, side, set(side.missing(shard))) for family, side in sides]
         for i, group in enumerate(shard.row_groups):

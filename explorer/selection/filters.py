@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from explorer.corpus.workspace import write_atomically
+from explorer.corpus.workspace import write_text
 from explorer.errors import SelectionError
 from explorer.selection.samplers import Sample
 from explorer.selection.threshold import Threshold
@@ -73,7 +73,7 @@ class Filters:
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the filters file."""
         target = Path(path)
-        write_atomically(target, lambda temporary: temporary.write_text(self.to_yaml(), encoding="utf-8"))
+        write_text(target, self.to_yaml())
         return target
 
     @classmethod
