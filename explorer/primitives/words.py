@@ -32,6 +32,8 @@ ALPHA, LOWER, UPPER, PREFIX, SUFFIX, ICON = en.ALPHA, en.LOWER, en.UPPER, en.PRE
 QUOTE, BEFORE_DOT, CURRENCY, SPACE, LETTER = en.QUOTE, en.BEFORE_DOT, en.CURRENCY, en.SPACE, en.LETTER
 SYMBOL, ACTIVE, DIGIT, WORD = en.SYMBOL, en.ACTIVE, en.DIGIT, en.WORD
 HIGH_BITS, EMPTY = HIGH, SEED
+SPACES_PLUS_ONE = np.uint64(0x2121212121212121)
+SEEN = 16384  # slots of the memo of pieces, direct-mapped: 400 KB, within a core's second cache
 _1, _48, _51, _7 = np.uint64(1), np.uint64(48), np.uint64(51), np.uint64(7)
 
 
@@ -56,30 +58,30 @@ class Words(NamedTuple):
 
 
 @nb.njit(nogil=True, cache=True, inline="always")
-def _entry(tables, h):  # type: ignore[no-untyped-def]
+def _entry(bitmap, keys, values, h):  # type: ignore[no-untyped-def]
     """The exception or stop word with this hash, or -1. The bitmap turns away about 49 of 50 other words."""
-    if not (tables.bitmap[h >> _51] >> ((h >> _48) & _7)) & 1:
+    if not (bitmap[h >> _51] >> ((h >> _48) & _7)) & 1:
         return -1
-    mask = np.uint64(len(tables.keys) - 1)
+    mask = np.uint64(len(keys) - 1)
     slot = h & mask
-    while tables.values[slot] >= 0:
-        if tables.keys[slot] == h:
-            return np.int64(tables.values[slot])
+    while values[slot] >= 0:
+        if keys[slot] == h:
+            return np.int64(values[slot])
         slot = (slot + _1) & mask
     return -1
 
 
 @nb.njit(nogil=True, cache=True, inline="always")
-def _exception(tables, data, start, end):  # type: ignore[no-untyped-def]
+def _exception(bitmap, keys, values, pieces, longest, data, start, end):  # type: ignore[no-untyped-def]
     """The exception spelt by these bytes, or -1."""
-    if end - start > tables.longest or end <= start:
+    if end - start > longest or end <= start:
         return -1
-    e = _entry(tables, hash_bytes(data, start, end))
-    return e if e >= 0 and tables.pieces[e] > 0 else -1
+    e = _entry(bitmap, keys, values, hash_bytes(data, start, end))
+    return e if e >= 0 and pieces[e] > 0 else -1
 
 
 @nb.njit(nogil=True, cache=True)
-def _prefix(tables, point, kind, a, b):  # type: ignore[no-untyped-def]
+def _prefix(point, kind, a, b):  # type: ignore[no-untyped-def]
     """Code points of the prefix of ``point[a:b]``; 0 when it has none."""
     if a >= b:
         return 0
@@ -101,17 +103,17 @@ def _prefix(tables, point, kind, a, b):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(nogil=True, cache=True)
-def _suffix(tables, data, point, kind, at, a, b):  # type: ignore[no-untyped-def]
+def _suffix(suffix_keys, longest_suffix, data, point, kind, at, a, b):  # type: ignore[no-untyped-def]
     """Code points of the longest suffix of ``point[a:b]``; 0 when it has none (a search for the leftmost match that ends at b)."""
     if a >= b:
         return 0
     longest = 0
     c = point[b - 1]
     # Units and currencies after a digit: the longest first, since the leftmost match wins.
-    for n in range(min(tables.longest_suffix, b - a - 1), 0, -1):
+    for n in range(min(longest_suffix, b - a - 1), 0, -1):
         if kind[b - n - 1] & DIGIT:
             h = hash_bytes(data, at[b - n], at[b])
-            if (n == 1 and kind[b - 1] & CURRENCY) or tables.suffix_keys[min(np.searchsorted(tables.suffix_keys, h), len(tables.suffix_keys) - 1)] == h:
+            if (n == 1 and kind[b - 1] & CURRENCY) or suffix_keys[min(np.searchsorted(suffix_keys, h), len(suffix_keys) - 1)] == h:
                 longest = n
                 break
     if c == 0x2E:
@@ -273,42 +275,54 @@ def _infix(point, kind, a, b, k):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(nogil=True, cache=True)
+def _joins(tables, data, first, cut, i, n):  # type: ignore[no-untyped-def]
+    """The exception that tokens i to i + n - 1 spell, cut as the plain rules would cut it; or -1."""
+    if cut[i + n - 1] - first > tables.longest:
+        return -1
+    e = _entry(tables.bitmap, tables.keys, tables.values, hash_bytes(data, first, cut[i + n - 1]))
+    if e < 0 or tables.cut_count[e] != n:
+        return -1
+    ends = np.uint64(0)
+    for k in range(i, i + n):
+        ends |= _1 << np.uint64(cut[k] - first - 1)
+    return e if ends == tables.cuts[e] else -1
+
+
+@nb.njit(nogil=True, cache=True)
 def _rejoin(tables, data, start, cut, tokens):  # type: ignore[no-untyped-def]
     """Join neighbours that together spell an exception, and cut that exception as it is to be cut; returns the number of tokens.
 
     Invariant: ``cut[:tokens]`` are the ends of consecutive tokens that begin at byte ``start``. Longest matches win, then the
     leftmost; a match that overlaps an earlier one blocks its tokens all the same (as in spaCy).
     """
+    longest, pieces = tables.longest, tables.pieces
+    widest = 0
+    for i in range(tokens - 1):  # most pieces hold nothing to join: find that out before anything is allocated
+        first = start if i == 0 else cut[i - 1]
+        for n in range(2, min(11, tokens - i) + 1):
+            if cut[i + n - 1] - first > longest:
+                break
+            if _joins(tables, data, first, cut, i, n) >= 0:
+                widest = max(widest, n)
+    if widest == 0:
+        return tokens
     blocked = np.zeros(tokens, np.bool_)
     chosen = np.full(tokens, -1, np.int64)
     length = np.zeros(tokens, np.int64)
-    found = False
-    for n in range(min(11, tokens), 1, -1):
+    for n in range(widest, 1, -1):
         for i in range(tokens - n + 1):
-            first = start if i == 0 else cut[i - 1]
-            if cut[i + n - 1] - first > tables.longest:
-                continue
-            e = _entry(tables, hash_bytes(data, first, cut[i + n - 1]))
-            if e < 0 or tables.cut_count[e] != n:
-                continue
-            ends = np.uint64(0)
-            for k in range(i, i + n):
-                ends |= _1 << np.uint64(cut[k] - first - 1)
-            if ends != tables.cuts[e]:
-                continue
-            if not blocked[i] and not blocked[i + n - 1]:
-                chosen[i], length[i] = e, n
-                found = True
-            blocked[i : i + n] = True
-    if not found:
-        return tokens
+            e = _joins(tables, data, start if i == 0 else cut[i - 1], cut, i, n)
+            if e >= 0:
+                if not blocked[i] and not blocked[i + n - 1]:
+                    chosen[i], length[i] = e, n
+                blocked[i : i + n] = True
     old = cut[:tokens].copy()
     out = i = 0
     while i < tokens:
         e = chosen[i]
-        if e >= 0 and tables.pieces[e] <= length[i]:  # an exception never has more tokens than the rules gave
+        if e >= 0 and pieces[e] <= length[i]:  # an exception never has more tokens than the rules gave
             at = start if i == 0 else old[i - 1]
-            for k in range(tables.pieces[e]):
+            for k in range(pieces[e]):
                 at += tables.piece_bytes[e, k]
                 cut[out] = at
                 out += 1
@@ -334,20 +348,21 @@ def _split(tables, data, point, kind, at, n, cut, tail):  # type: ignore[no-unty
         cut: out, the end byte of each token (tokens tile the piece).
         tail: scratch, ends of suffix tokens, innermost last.
     """
+    bitmap, keys, values, pieces, longest = tables.bitmap, tables.keys, tables.values, tables.pieces, tables.longest
     a, b, tokens, suffixes = 0, n, 0, 0
     last = -1
     while a < b and b - a != last:
-        if _exception(tables, data, at[a], at[b]) >= 0:
+        if _exception(bitmap, keys, values, pieces, longest, data, at[a], at[b]) >= 0:
             break
         last = b - a
-        p = _prefix(tables, point, kind, a, b)
-        if p and a + p < b and _exception(tables, data, at[a + p], at[b]) >= 0:
+        p = _prefix(point, kind, a, b)
+        if p and a + p < b and _exception(bitmap, keys, values, pieces, longest, data, at[a + p], at[b]) >= 0:
             a += p
             cut[tokens] = at[a]
             tokens += 1
             break
-        s = _suffix(tables, data, point, kind, at, a + p, b)
-        if s and b - s > a and _exception(tables, data, at[a], at[b - s]) >= 0:
+        s = _suffix(tables.suffix_keys, tables.longest_suffix, data, point, kind, at, a + p, b)
+        if s and b - s > a and _exception(bitmap, keys, values, pieces, longest, data, at[a], at[b - s]) >= 0:
             tail[suffixes] = at[b]
             suffixes += 1
             b -= s
@@ -361,10 +376,10 @@ def _split(tables, data, point, kind, at, n, cut, tail):  # type: ignore[no-unty
             suffixes += 1
             b -= s
     if a < b:
-        e = _exception(tables, data, at[a], at[b])
+        e = _exception(bitmap, keys, values, pieces, longest, data, at[a], at[b])
         if e >= 0:
             byte = at[a]
-            for k in range(tables.pieces[e]):
+            for k in range(pieces[e]):
                 byte += tables.piece_bytes[e, k]
                 cut[tokens] = byte
                 tokens += 1
@@ -397,16 +412,178 @@ def _split(tables, data, point, kind, at, n, cut, tail):  # type: ignore[no-unty
 
 
 @nb.njit(nogil=True, cache=True)
-def _flags(tables, kind, a, b, h):  # type: ignore[no-untyped-def]
-    """Flags of the token ``kind[a:b]`` with hash h."""
-    flags = 0
-    for k in range(a, b):
-        if kind[k] & LETTER:
-            flags |= HAS_LETTER
-        if not kind[k] & SYMBOL:
-            flags |= NOT_SYMBOL
-    e = _entry(tables, h)
-    return flags | (np.int64(tables.stop[e]) << STOP_SHIFT) if e >= 0 else flags
+def _document(data, i, end, tables, t, start, size, chars, flags, hashes, point, kind, at, cut, tail, seen_hash, seen_token, seen_count):  # type: ignore[no-untyped-def]
+    """Write the tokens of ``data[i:end]`` from index t on, until the document ends or an array is too small.
+
+    Invariant: at the loop's head i is the first byte of a piece or of whitespace, and tokens [0, t) are complete; so the caller
+    can grow the arrays and go on from what is returned.
+
+    Returns:
+        (first byte not read, tokens written, bytes of a piece that did not fit, or 0).
+
+    """
+    classes, bitmap, keys, values = tables.classes, tables.bitmap, tables.keys, tables.values
+    pieces, piece_bytes, stop, longest = tables.pieces, tables.piece_bytes, tables.stop, tables.longest
+    room, scratch = len(start), len(point)
+    while i < end:
+        byte = data[i]
+        if byte < 128 and classes[byte] & SPACE:
+            i += 1
+            continue
+        if t + 4 > room:
+            return i, t, 0
+        s = i
+        h = EMPTY
+        while True:  # ASCII letters, eight bytes a step; load_upto pads with zeros past the document, which are not letters
+            v = load_upto(data, i, end)
+            k = lowest_set_byte(~ascii_letters(v) & HIGH_BITS)
+            if k < 8:
+                break
+            h = hash_step(h, v)
+            i += 8
+        known = h
+        if k > 0:
+            h = hash_step(h, v & ((_1 << np.uint64(8 * k)) - _1))
+            i += k
+        length = i - s
+        if length > 0:
+            # mark: the one ASCII mark that ends the piece ("word," "word." "USA." but not "A."), or 0.
+            mark = 0
+            plain = i == end
+            if not plain and data[i] < 128:
+                mark = np.int64(data[i])
+                if classes[mark] & SPACE:
+                    plain = True
+                    mark = 0
+                elif i + 1 == end or (data[i + 1] < 128 and classes[data[i + 1]] & SPACE):
+                    if classes[mark] & SUFFIX:
+                        plain = True
+                    elif mark == 0x2E:
+                        before = classes[data[i - 1]]
+                        plain = (before & BEFORE_DOT) != 0 or (length >= 2 and (before & UPPER) != 0 and (classes[data[i - 2]] & UPPER) != 0)
+            if plain and (mark == 0 or _exception(bitmap, keys, values, pieces, longest, data, s, i + 1) < 0):
+                h = hash_finish(h, length)
+                e = _entry(bitmap, keys, values, h)
+                if e < 0 or pieces[e] == 0:
+                    start[t] = s
+                    size[t] = length
+                    chars[t] = length
+                    hashes[t] = h
+                    flags[t] = HAS_LETTER | NOT_SYMBOL
+                    if e >= 0:
+                        flags[t] |= stop[e] << np.uint8(STOP_SHIFT)
+                    t += 1
+                else:
+                    first = s
+                    for k in range(pieces[e]):
+                        width = np.int64(piece_bytes[e, k])
+                        start[t] = first
+                        size[t] = width
+                        chars[t] = width
+                        hashes[t] = hash_bytes(data, first, first + width)
+                        flags[t] = HAS_LETTER | NOT_SYMBOL
+                        t += 1
+                        first += width
+                if mark:
+                    start[t] = i
+                    size[t] = 1
+                    chars[t] = 1
+                    hashes[t] = hash_finish(hash_step(EMPTY, np.uint64(mark)), 1)
+                    flags[t] = 0 if classes[mark] & SYMBOL else NOT_SYMBOL
+                    t += 1
+                    i += 1
+                continue
+        # Any other piece. Find its end, hashing on: `i - k` is where the block begins that is not in `known` yet.
+        i -= k
+        h = known
+        while True:
+            v = load_upto(data, i, end)
+            # Bytes up to the space character, or outside ASCII (padding past the document is zero, so it stops too).
+            k = lowest_set_byte(((v | ~((v | HIGH_BITS) - SPACES_PLUS_ONE)) & HIGH_BITS))
+            if k < 8:
+                break
+            h = hash_step(h, v)
+            i += 8
+        if k > 0:
+            h = hash_step(h, v & ((_1 << np.uint64(8 * k)) - _1))
+            i += k
+        if i == end or (data[i] < 128 and classes[data[i]] & SPACE):
+            h = hash_finish(h, i - s)
+        else:
+            after = i
+            while i < end:
+                c, after = np.int64(data[i]), i + 1
+                if c >= 128:
+                    c, after = decode(data, i, end)
+                if classes[c] & SPACE:
+                    break
+                i = after
+            if i == s:  # a space outside ASCII
+                i = after
+                continue
+            h = hash_bytes(data, s, i)
+        # The same piece is cut the same way everywhere: copy what was written when it was last seen in this call.
+        slot = h & np.uint64(len(seen_hash) - 1)
+        if seen_hash[slot] == h and seen_count[slot] > 0:
+            source, tokens = seen_token[slot], seen_count[slot]
+            if t + tokens > room:
+                return s, t, i - s
+            shift = s - start[source]
+            for k in range(tokens):
+                start[t + k] = start[source + k] + shift
+                size[t + k] = size[source + k]
+                chars[t + k] = chars[source + k]
+                hashes[t + k] = hashes[source + k]
+                flags[t + k] = flags[source + k]
+            t += tokens
+            continue
+        # Decode it, then cut it by the rules.
+        if i - s > scratch or t + i - s > room:
+            return s, t, i - s
+        q = s
+        m = 0
+        seen = 0
+        while q < i:
+            c, after = np.int64(data[q]), q + 1
+            if c >= 128:
+                c, after = decode(data, q, i)
+            bits = classes[c]
+            point[m] = c
+            kind[m] = bits
+            at[m] = q
+            seen |= bits
+            m += 1
+            q = after
+        at[m] = i
+        if seen & (ACTIVE | DIGIT) or i - s <= longest:
+            tokens = _split(tables, data, point, kind, at, m, cut, tail)
+        else:
+            cut[0] = i
+            tokens = 1
+        seen_hash[slot] = h
+        seen_token[slot] = t
+        seen_count[slot] = tokens
+        first, q = s, 0
+        for k in range(tokens):
+            last = cut[k]
+            bits = 0
+            r = q
+            while at[r] < last:
+                bits |= HAS_LETTER if kind[r] & LETTER else 0
+                bits |= 0 if kind[r] & SYMBOL else NOT_SYMBOL
+                r += 1
+            h = hash_bytes(data, first, last)
+            e = _entry(bitmap, keys, values, h)
+            start[t] = first
+            size[t] = last - first
+            chars[t] = r - q
+            hashes[t] = h
+            flags[t] = bits
+            if e >= 0:
+                flags[t] |= stop[e] << np.uint8(STOP_SHIFT)
+            t += 1
+            first, q = last, r
+    return i, t, 0
 
 
 @nb.njit(nogil=True, cache=True)
@@ -419,131 +596,26 @@ def _grown(array, size):  # type: ignore[no-untyped-def]
 @nb.njit(nogil=True, cache=True)
 def _tokenise(data, offsets, tables):  # type: ignore[no-untyped-def]
     n = len(offsets) - 1
-    total = offsets[n] - offsets[0]
-    room = total // 4 + 64
+    room = (offsets[n] - offsets[0]) // 4 + 64
     start, size, chars = np.empty(room, np.int64), np.empty(room, np.int32), np.empty(room, np.int32)
     flags, hashes = np.empty(room, np.uint8), np.empty(room, np.uint64)
     token_offsets = np.zeros(n + 1, np.int64)
-    piece = 64
-    point, kind, at = np.empty(piece, np.int32), np.empty(piece, np.uint16), np.empty(piece + 1, np.int64)
-    cut, tail = np.empty(piece, np.int64), np.empty(piece, np.int64)
-
-    ascii_kind = np.empty(128, np.uint16)
-    final = np.zeros(128, np.uint8)  # one ASCII suffix that never depends on what stands before it
-    for c in range(128):
-        ascii_kind[c] = tables.classes[c]
-        if tables.classes[c] & SUFFIX:
-            final[c] = 1
+    scratch = 256
+    point, kind, at = np.empty(scratch, np.int32), np.empty(scratch, np.uint16), np.empty(scratch + 1, np.int64)
+    cut, tail = np.empty(scratch, np.int64), np.empty(scratch, np.int64)
+    seen_hash, seen_token, seen_count = np.zeros(SEEN, np.uint64), np.zeros(SEEN, np.int64), np.zeros(SEEN, np.int64)
     t = 0
     for d in range(n):
         i, end = offsets[d], offsets[d + 1]
         while i < end:
-            byte = data[i]
-            if byte < 128 and ascii_kind[byte] & SPACE:
-                i += 1
-                continue
-            # Invariant: i is the first byte of a piece or of a non-ASCII space; tokens [0, t) are complete.
-            if t + 4 > room:
-                room = room * 2
+            i, t, piece = _document(data, i, end, tables, t, start, size, chars, flags, hashes, point, kind, at, cut, tail, seen_hash, seen_token, seen_count)
+            if i < end:
+                if piece > scratch:
+                    scratch = 2 * piece
+                    point, kind, at = np.empty(scratch, np.int32), np.empty(scratch, np.uint16), np.empty(scratch + 1, np.int64)
+                    cut, tail = np.empty(scratch, np.int64), np.empty(scratch, np.int64)
+                room = max(room + room // 2, t + piece + 64)
                 start, size, chars, flags, hashes = _grown(start, room), _grown(size, room), _grown(chars, room), _grown(flags, room), _grown(hashes, room)
-            s = i
-            h = EMPTY
-            while True:  # ASCII letters, eight bytes a step
-                v = load_upto(data, i, end)
-                letters = ~ascii_letters(v) & HIGH_BITS
-                k = lowest_set_byte(letters)
-                if k == 8:
-                    h = hash_step(h, v)
-                    i += 8
-                    continue
-                if k > 0:
-                    h = hash_step(h, v & ((_1 << np.uint64(8 * k)) - _1))
-                    i += k
-                break
-            # load_upto pads with zeros past the document, which are not letters, so i <= end.
-            length = i - s
-            if length > 0:
-                mark = np.uint8(0)
-                plain = i == end
-                if not plain and data[i] < 128:
-                    mark = data[i]
-                    if ascii_kind[mark] & SPACE:
-                        plain = True
-                        mark = np.uint8(0)
-                    elif i + 1 == end or (data[i + 1] < 128 and ascii_kind[data[i + 1]] & SPACE):
-                        if final[mark]:
-                            plain = True
-                        elif mark == 0x2E:  # "word." and "USA." but not "A." nor "Mr."
-                            before = ascii_kind[data[i - 1]]
-                            plain = (before & BEFORE_DOT) != 0 or (length >= 2 and (before & UPPER) != 0 and (ascii_kind[data[i - 2]] & UPPER) != 0)
-                if plain and (mark == 0 or _exception(tables, data, s, i + 1) < 0):
-                    h = hash_finish(h, length)
-                    e = _entry(tables, h)
-                    if e < 0 or tables.pieces[e] == 0:
-                        start[t], size[t], chars[t], hashes[t] = s, length, length, h
-                        flags[t] = HAS_LETTER | NOT_SYMBOL | (tables.stop[e] << STOP_SHIFT if e >= 0 else 0)
-                        t += 1
-                    else:
-                        byte_ = s
-                        for k in range(tables.pieces[e]):
-                            width = np.int64(tables.piece_bytes[e, k])
-                            start[t], size[t], chars[t] = byte_, width, width
-                            hashes[t] = hash_bytes(data, byte_, byte_ + width)
-                            flags[t] = HAS_LETTER | NOT_SYMBOL
-                            t += 1
-                            byte_ += width
-                    if mark:
-                        start[t], size[t], chars[t] = i, 1, 1
-                        hashes[t] = hash_finish(hash_step(EMPTY, np.uint64(mark)), 1)
-                        flags[t] = 0 if ascii_kind[mark] & SYMBOL else NOT_SYMBOL
-                        t += 1
-                        i += 1
-                    continue
-            # Any other piece: decode it to its end. The ASCII letters already seen need no decoder, but it is simplest to start over.
-            i = s
-            m = 0
-            seen = 0
-            while i < end:
-                byte = data[i]
-                if byte < 128:
-                    c, after = np.int64(byte), i + 1
-                    bits = ascii_kind[byte]
-                else:
-                    c, after = decode(data, i, end)
-                    bits = tables.classes[c]
-                if bits & SPACE:
-                    break
-                if m + 1 >= piece:
-                    piece *= 2
-                    point, kind, at = _grown(point, piece), _grown(kind, piece), _grown(at, piece + 1)
-                    cut, tail = np.empty(piece, np.int64), np.empty(piece, np.int64)
-                point[m], kind[m], at[m] = c, bits, i
-                seen |= bits
-                m += 1
-                i = after
-            if m == 0:  # a space outside ASCII
-                _, i = decode(data, i, end)
-                continue
-            at[m] = i
-            if t + m > room:
-                room = max(room * 2, t + m)
-                start, size, chars, flags, hashes = _grown(start, room), _grown(size, room), _grown(chars, room), _grown(flags, room), _grown(hashes, room)
-            if seen & ACTIVE or (seen & DIGIT and seen & ~(DIGIT | WORD | BEFORE_DOT)) or m * 4 <= tables.longest:
-                tokens = _split(tables, data, point, kind, at, m, cut, tail)
-            else:
-                cut[0] = i
-                tokens = 1
-            first, q = s, 0
-            for k in range(tokens):
-                last = cut[k]
-                r = q
-                while at[r] < last:
-                    r += 1
-                h = hash_bytes(data, first, last)
-                start[t], size[t], chars[t], hashes[t] = first, last - first, r - q, h
-                flags[t] = _flags(tables, kind, q, r, h)
-                t += 1
-                first, q = last, r
         token_offsets[d + 1] = t
     return token_offsets, start[:t], size[:t], chars[:t], flags[:t], hashes[:t]
 

@@ -1,0 +1,1 @@
+"""Which documents to keep: thresholds, predicates, samplers, recipes."""

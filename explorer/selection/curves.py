@@ -577,7 +577,7 @@ def _quantise(values: np.ndarray, edges: np.ndarray, n_edges: int, codes: np.nda
         at += np.int64(4) * (edges[at + 3] <= v)
         at += np.int64(2) * (edges[at + 1] <= v)
         at += np.int64(1) * (edges[at] <= v)
-        at = min(at, n_edges)  # +inf also passes the padding
+        at = min(at, np.int64(n_edges))  # +inf also passes the padding
         codes[i] = np.uint8(at) if v == v else np.uint8(NULL)
 
 
