@@ -132,7 +132,7 @@ class Columns:
         with ThreadPoolExecutor(4) as pool:
             return _joined(list(pool.map(lengths, self._corpus.shards)))
 
-    def _pieces(self, name: str) -> list[pa.ChunkedArray]:
+    def _pieces(self, name: str, *, dictionary: bool = False) -> list[pa.ChunkedArray]:
         corpus = self._corpus
         side = corpus.coverage().of(name)
         if side is None and name not in corpus.schema.names:
@@ -155,7 +155,7 @@ class Columns:
                 return side.read(shard, [name])[name]
             if name not in shard.schema.names:
                 return pa.chunked_array([pa.nulls(shard.rows, pa.float32())])
-            return shard.open().read(columns=[name])[name]
+            return shard.open(dictionary=[name] if dictionary else []).read(columns=[name])[name]
 
         with ThreadPoolExecutor(4) as pool:
             return list(pool.map(read, corpus.shards))
@@ -171,18 +171,16 @@ class Columns:
             raise ColumnNotFoundError(
                 f"The corpus has no column for {by!r}. Columns: {', '.join(corpus.schema.names)}. Name one when opening it: {by if by != 'year' else 'date'}=COLUMN."
             )
-        pieces = self._pieces(column)
+        pieces = self._pieces(column, dictionary=by != "year")
         if by == "year":
             pieces = [_years(p) for p in pieces]
-        encoded = (
-            pa.chunked_array([c.cast(pa.large_string()) for p in pieces for c in p.chunks], pa.large_string())
-            .dictionary_encode(null_encoding="encode")
-            .unify_dictionaries()
-        )
+        encoded = pa.chunked_array(
+            [_encoded(c) for p in pieces for c in p.chunks], pa.dictionary(pa.int32(), pa.string())
+        ).unify_dictionaries()
         if encoded.num_chunks == 0:
             return Groups(by, np.zeros(0, np.uint8), ())
-        names = ["(none)" if v is None else str(v) for v in encoded.chunk(0).dictionary.to_pylist()]
-        codes = np.concatenate([c.indices.to_numpy(zero_copy_only=False) for c in encoded.chunks])
+        names = [str(v) for v in encoded.chunk(0).dictionary.to_pylist()] + ["(none)"]
+        codes = np.concatenate([pc.fill_null(c.indices, len(names) - 1).to_numpy() for c in encoded.chunks])
         return _largest(by, codes, names, most, by_name=by == "year")
 
 
@@ -208,6 +206,13 @@ def _to_numpy(column: pa.ChunkedArray) -> np.ndarray:
     if not pa.types.is_floating(column.type):
         raise SignalError(f"A column of type {kind} cannot be thresholded. Numbers and booleans can; use SQL for the rest.")
     return column.to_numpy().astype(np.float64, copy=False)
+
+
+def _encoded(chunk: pa.Array) -> pa.DictionaryArray:
+    """Text codes of a chunk; Parquet's own dictionary is kept where there is one."""
+    if pa.types.is_dictionary(chunk.type):
+        return pa.DictionaryArray.from_arrays(chunk.indices.cast(pa.int32()), chunk.dictionary.cast(pa.string()))
+    return chunk.cast(pa.string()).dictionary_encode()
 
 
 def _years(column: pa.ChunkedArray) -> pa.ChunkedArray:

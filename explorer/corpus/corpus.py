@@ -89,7 +89,7 @@ class Corpus:
 
     def coverage(self) -> Coverage:
         """What has been computed so far (looked up anew each time: jobs add to it)."""
-        return Coverage(self.workspace, self.shards)
+        return Coverage(self.workspace, self.shards, self.roles.text)
 
     @cached_property
     def columns(self) -> Columns:

@@ -50,10 +50,20 @@ def literal(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
+def file_literal(path: str) -> str:
+    """A file's name as an SQL string that DuckDB does not take for a pattern: a[1].parquet is one file, not a1.parquet."""
+    return literal(path if "://" in path else re.sub(r"([\[*?])", r"[\1]", path))
+
+
+def read_parquet(paths: Iterable[str], *options: str) -> str:
+    """``read_parquet(...)`` over exactly these files; folder names such as lang=en do not become columns."""
+    files = ", ".join(map(file_literal, paths))
+    return f"read_parquet([{files}], {', '.join(['hive_partitioning = false', *options])})"
+
+
 def source_sql(shards: Sequence[Shard], *, union_by_name: bool) -> str:
     """``read_parquet(...)`` over the shards, in their order."""
-    files = ", ".join(literal(s.path) for s in shards)
-    return f"read_parquet([{files}], union_by_name = {str(union_by_name).lower()})"
+    return read_parquet((s.path for s in shards), f"union_by_name = {str(union_by_name).lower()}")
 
 
 def corpus_sql(shards: Sequence[Shard], coverage: Coverage, signals: Iterable[str]) -> str:
@@ -84,11 +94,10 @@ def corpus_sql(shards: Sequence[Shard], coverage: Coverage, signals: Iterable[st
                     if side.part_path(shard, i).exists():
                         pieces.append((str(side.part_path(shard, i)), first))
                     first += group.rows
-        files = ", ".join(literal(p) for p, _ in pieces)
         starts = ", ".join(str(f) for _, f in pieces)
         inner = ", ".join(quote(c) for c in columns)
         joins += (
-            f" LEFT JOIN (SELECT {inner}, ([{starts}])[file_index::BIGINT + 1] + file_row_number AS r FROM read_parquet([{files}])) s{n}"
+            f" LEFT JOIN (SELECT {inner}, ([{starts}])[file_index::BIGINT + 1] + file_row_number AS r FROM {read_parquet(p for p, _ in pieces)}) s{n}"
             f" ON s{n}.r = ([{firsts}])[c.file_index::BIGINT + 1] + c.file_row_number"
         )
         sql += "".join(f", s{n}.{quote(c)}" for c in columns)

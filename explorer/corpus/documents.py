@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from explorer.corpus.database import literal, quote
+from explorer.corpus.database import quote, read_parquet
 from explorer.corpus.files import Shard
 from explorer.errors import CorpusError
 
@@ -61,7 +61,7 @@ def _fetch_from(corpus: Corpus, shard: Shard, inner: Sequence[int], columns: Seq
     names = ", ".join(["file_row_number", *(quote(c) for c in here)])
     numbers = ", ".join(map(str, inner))
     try:
-        frame = corpus.database.frame(f"SELECT {names} FROM read_parquet({literal(shard.path)}) WHERE file_row_number IN ({numbers})")
+        frame = corpus.database.frame(f"SELECT {names} FROM {read_parquet([shard.path])} WHERE file_row_number IN ({numbers})")
         frame = frame.with_columns(_row=pl.col("file_row_number") + shard.first_row).drop("file_row_number")
     except (duckdb.Error, pa.ArrowException, pl.exceptions.PolarsError):
         frame = _fetch_by_row_group(shard, inner, here)
@@ -88,6 +88,8 @@ def _fetch_by_row_group(shard: Shard, inner: Sequence[int], columns: Sequence[st
 
 
 def _decoded(column: pa.ChunkedArray) -> list[object]:
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         raw = column.cast(pa.large_binary()).to_pylist()
         return [None if v is None else v.decode("utf-8", "replace") for v in raw]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,13 +68,14 @@ class Shard:
     @property
     def sidecar_name(self) -> str:
         """Name under which what is computed about this shard is kept; it carries the fingerprint, so stale scores cannot be picked up."""
-        return f"{self.name.removesuffix('.parquet')}-{self.fingerprint[:12]}"
+        stem = self.name.removesuffix(".parquet").encode()[:150].decode(errors="ignore")  # file systems stop at 255 bytes
+        return f"{stem}-{self.fingerprint[:12]}"
 
-    def open(self) -> pq.ParquetFile:
-        """The file opened for reading columns and row groups; one clear message when it cannot be."""
+    def open(self, dictionary: Sequence[str] = ()) -> pq.ParquetFile:
+        """The file opened for reading columns and row groups, some as dictionaries; one clear message when it cannot be."""
         try:
             source = fsspec.open(self.path, "rb").open() if self.remote else self.path
-            return pq.ParquetFile(source, pre_buffer=False)
+            return pq.ParquetFile(source, pre_buffer=False, page_checksum_verification=True, read_dictionary=list(dictionary))
         except (OSError, pa.ArrowInvalid, ValueError) as error:
             raise CorpusError(
                 f"{self.path!r} cannot be read any more: {error}. Check that the file is still there and whole, then open the corpus again."
@@ -121,7 +122,7 @@ def _expand(path: str) -> list[str]:
         raise CorpusError(
             f"{path!r} {why}. Name Parquet files, a folder or a glob. For JSON Lines, convert first: explorer import {path} --out DIR"
         )
-    return [os.path.abspath(p) for p in found if os.path.isfile(p)]
+    return [os.path.abspath(p) for p in found if not os.path.isdir(p)]  # a dangling link is reported as unreadable, not skipped
 
 
 def _expand_remote(path: str) -> list[str]:
@@ -155,6 +156,7 @@ def read_footers(paths: list[str]) -> tuple[list[Shard], list[Unreadable]]:
 
 def _read_footer(path: str) -> Shard | Unreadable:
     try:
+        path.encode()  # a name that is not valid UTF-8 could not be given to DuckDB or written to a record
         tail, size = _tail(path)
         metadata = pq.read_metadata(pa.BufferReader(tail))
         schema = metadata.schema.to_arrow_schema()

@@ -57,7 +57,13 @@ class Sidecar:
         """Row groups still to compute, parts that cannot be read among them."""
         if self.finished(shard):
             return []
-        return [i for i, group in enumerate(shard.row_groups) if not _whole(self.part_path(shard, i), group.rows)]
+        return [i for i in range(len(shard.row_groups)) if self.lacks(shard, i)]
+
+    def lacks(self, shard: Shard, row_group: int) -> bool:
+        """Whether a row group is still to compute; another process may have done it since ``missing`` was asked."""
+        if self.finished(shard):
+            return False
+        return not _whole(self.part_path(shard, row_group), shard.row_groups[row_group].rows)
 
     def scored_rows(self, shard: Shard) -> int:
         """Rows of the shard that have been computed."""
@@ -82,7 +88,7 @@ class Sidecar:
         for i, group in enumerate(shard.row_groups):
             path = self.part_path(shard, i)
             try:
-                pieces.append(pq.read_table(path, columns=list(columns)))
+                pieces.append(pq.ParquetFile(path).read(columns=list(columns)))
             except (OSError, pa.ArrowException):
                 pieces.append(None if group.rows else pa.table({}))
         return _fill(pieces, shard, columns)
@@ -94,12 +100,14 @@ def sidecar(workspace: Workspace, family: Family, text: str, parameters: Mapping
     return Sidecar(folder, family.name, family.version, family.parameters(parameters), tuple(s.name for s in family.signals))
 
 
-def present(workspace: Workspace) -> list[Sidecar]:
-    """All families that have been computed in a workspace, latest last."""
+def present(workspace: Workspace, text: str) -> list[Sidecar]:
+    """All families that have been computed in a workspace for this text column, latest last."""
     found = []
     for record in (workspace.path / "signals").glob("*/family.json"):
         try:
             said = json.loads(record.read_text(encoding="utf-8"))
+            if said["text"] != text:
+                continue
             found.append(
                 (
                     record.stat().st_mtime,
@@ -124,15 +132,24 @@ def declare(side: Sidecar, text: str) -> None:
 
 
 def write_part(side: Sidecar, shard: Shard, row_group: int, table: pa.Table) -> None:
-    """Keep the columns of one row group."""
-    write_atomically(side.part_path(shard, row_group), lambda path: pq.write_table(table, path, compression="zstd"))
+    """Keep the columns of one row group, unless another process has finished the shard meanwhile."""
+    try:
+        write_atomically(side.part_path(shard, row_group), lambda path: pq.write_table(table, path, compression="zstd"))
+    except WorkspaceError:
+        if not side.finished(shard):  # else the parts' folder was removed under our hands, and nothing is lost
+            raise
 
 
-def join_parts(side: Sidecar, shard: Shard) -> None:
-    """Make the shard's file from its parts, then remove them; the same parts give the same bytes."""
-    tables = [pq.read_table(side.part_path(shard, i)) for i in range(len(shard.row_groups))]
-    schema = tables[0].schema if tables else pa.schema([])
-    table = pa.concat_tables(tables) if tables else schema.empty_table()
+def join_parts(side: Sidecar, shard: Shard, signals: Sequence[Signal]) -> None:
+    """Make the shard's file from its parts, then remove them; the same parts give the same bytes, whoever joins them."""
+    parts = side.part_path(shard, 0).parent
+    try:
+        tables = [pq.ParquetFile(side.part_path(shard, i)).read() for i in range(len(shard.row_groups))]
+    except FileNotFoundError:
+        if side.finished(shard):  # another process came first
+            return
+        raise
+    table = pa.concat_tables(tables) if tables else pa.schema([(s.name, ARROW[s.dtype]) for s in signals]).empty_table()
     said = {
         "explorer.family": side.family,
         "explorer.version": str(side.version),
@@ -143,7 +160,7 @@ def join_parts(side: Sidecar, shard: Shard) -> None:
     }
     table = table.combine_chunks().replace_schema_metadata(said)
     write_atomically(side.shard_path(shard), lambda path: pq.write_table(table, path, compression="zstd", row_group_size=ROWS_A_GROUP))
-    shutil.rmtree(side.part_path(shard, 0).parent, ignore_errors=True)
+    shutil.rmtree(parts, ignore_errors=True)
 
 
 def to_table(signals: Sequence[Signal], values: Mapping[str, Any], valid: np.ndarray) -> pa.Table:
@@ -202,9 +219,9 @@ def _fill(pieces: Sequence[pa.Table | None], shard: Shard, columns: Sequence[str
 class Coverage:
     """How much of a corpus each computed signal covers, and which sidecar gives a signal."""
 
-    def __init__(self, workspace: Workspace, shards: Sequence[Shard]) -> None:
+    def __init__(self, workspace: Workspace, shards: Sequence[Shard], text: str) -> None:
         self.shards = tuple(shards)
-        self.sidecars = [s for s in present(workspace) if any(s.scored_rows(shard) for shard in shards)]
+        self.sidecars = [s for s in present(workspace, text) if any(s.scored_rows(shard) for shard in shards)]
         self._by_column = {name: side for side in self.sidecars for name in side.columns}
 
     @cached_property

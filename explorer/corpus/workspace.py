@@ -6,7 +6,8 @@ import errno
 import json
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,22 @@ def unwritable(path: Path, error: OSError) -> WorkspaceError:
     return WorkspaceError(f"{str(path)!r} could not be written: {error.strerror or error}. Choose another workspace with --workspace DIR.")
 
 
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Let one process at a time through; the lock goes with its process, however that ends."""
+    import fcntl
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = open(path, "ab")  # noqa: SIM115
+    except OSError as error:
+        raise unwritable(path, error) from error
+    with file:
+        with suppress(OSError):  # a file system without locks: the window in which two writers meet is then open, but small
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """Let ``write`` fill a temporary file beside ``path``, flush it to disk, then rename it: readers see all of it or nothing."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
@@ -66,7 +83,8 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     except OSError as error:
         raise unwritable(path, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

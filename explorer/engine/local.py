@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -18,13 +19,16 @@ import pyarrow as pa
 
 from explorer.corpus.corpus import Corpus
 from explorer.corpus.files import Shard
+from explorer.corpus.roles import is_text
 from explorer.corpus.sidecars import Sidecar, declare, join_parts, sidecar, to_table, write_part
-from explorer.corpus.workspace import write_json
+from explorer.corpus.workspace import locked, write_json
 from explorer.errors import CorpusError, ExplorerError, SignalError
 from explorer.primitives.batch import Batch
-from explorer.registry import Family, find
+from explorer.registry import Family, families, find
 
 SLICE = 64 * 1024**2  # text bytes computed at once
+SLICE_ROWS = 32_768  # rows computed at once: footers say too little of dictionary-encoded text
+HEURISTICS = "heuristics"  # every family that needs neither a model nor a tokenizer
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,9 @@ class _Task:
     wanted: tuple[tuple[Family, Sidecar], ...]
 
 
+_Scored = tuple[int, dict[str, int]]  # text bytes read; nulls a signal
+
+
 def score(
     corpus: Corpus,
     names: Sequence[str],
@@ -90,7 +97,8 @@ def score(
 
     Args:
         corpus: the corpus to score.
-        names: families or single signals (the signal's whole family is computed, since it costs the same).
+        names: families, single signals (the signal's whole family is computed, since it costs the same), or "heuristics":
+            every family that needs neither a model nor a tokenizer.
         parameters: by family name, its keyword parameters.
         workers: threads; the machine's processors by default.
         limit: only the row groups that hold the first ``limit`` documents.
@@ -103,6 +111,7 @@ def score(
     Raises:
         SignalError: an unknown name or parameter, or a family failed on a document.
         WorkspaceError: the workspace cannot be written; what was finished before is kept.
+        CorpusError: row groups could not be read; raised at the end, when all others have been computed and kept.
 
     """
     chosen = _families(names)
@@ -121,19 +130,30 @@ def score(
     tell = on_progress or (lambda _: None)
     tell(Progress("running", done, total, reused, 0, 0.0))
     stop = cancel or threading.Event()
-    for task, size, found in _run(corpus, tasks, workers or os.cpu_count() or 1, stop):
-        done += task.shard.row_groups[task.row_group].rows
-        done_bytes += size
-        for name, count in found.items():
-            nulls[name] += count
+    left = Counter(task.shard.path for task in tasks)
+    damaged: list[CorpusError] = []
+    for task, outcome in _run(corpus, tasks, workers or os.cpu_count() or 1, stop):
+        if isinstance(outcome, CorpusError):
+            damaged.append(outcome)
+        else:
+            size, found = outcome
+            done += task.shard.row_groups[task.row_group].rows
+            done_bytes += size
+            for name, count in found.items():
+                nulls[name] += count
+        left[task.shard.path] -= 1
+        if not left[task.shard.path]:
+            _finish(task.shard, sides)
         tell(Progress("running", done, total, reused, done_bytes, time.monotonic() - started))
-    for _, side in sides:
-        for shard in corpus.shards:
-            if not side.finished(shard) and not side.missing(shard):
-                join_parts(side, shard)
-    scored = corpus.workspace.read_json("scored.json") or {}
-    write_json(corpus.workspace.path / "scored.json", scored | {s.path: s.fingerprint for s in corpus.shards})
+    for shard in corpus.shards:
+        _finish(shard, sides)
+    with locked(corpus.workspace.path / "scored.lock"):
+        scored = corpus.workspace.read_json("scored.json") or {}
+        write_json(corpus.workspace.path / "scored.json", scored | {s.path: s.fingerprint for s in corpus.shards})
     seconds = time.monotonic() - started
+    if damaged:
+        tell(Progress("failed", done, total, reused, done_bytes, seconds))
+        raise _summed_up(damaged, done, total)
     cancelled = stop.is_set() and done < total
     tell(Progress("cancelled" if cancelled else "done", done, total, reused, done_bytes, seconds))
     return ScoreReport(tuple(f.name for f in chosen), total, done - reused, reused, seconds, done_bytes, nulls, cancelled)
@@ -149,7 +169,30 @@ def score_texts(texts: Sequence[str | None], names: Sequence[str], parameters: M
 def _families(names: Sequence[str]) -> list[Family]:
     if not names:
         raise SignalError("No signal was named. Name families or signals, such as gopher_quality. List them with: explorer signals")
-    return list({f.name: f for f in map(find, names)}.values())
+    chosen: dict[str, Family] = {}
+    for name in names:
+        for item in heuristics() if name == HEURISTICS else [find(name)]:
+            chosen[item.name] = item
+    return list(chosen.values())
+
+
+def heuristics() -> list[Family]:
+    """The families that read text alone and take neither a model nor a tokenizer."""
+    return [f for f in families().values() if f.reads == ("text",) and not {"model", "tokenizer"} & set(f.defaults)]
+
+
+def _finish(shard: Shard, sides: Sequence[tuple[Family, Sidecar]]) -> None:
+    """Join the parts of a shard where all of them are there."""
+    for family, side in sides:
+        if not side.finished(shard) and not side.missing(shard):
+            join_parts(side, shard, family.signals)
+
+
+def _summed_up(damaged: Sequence[CorpusError], done: int, total: int) -> CorpusError:
+    if len(damaged) == 1:
+        return damaged[0]
+    said = str(damaged[0]).removesuffix(" What was scored is kept.")
+    return CorpusError(f"{said} {len(damaged) - 1} more row groups failed. {done:,} of {total:,} documents are scored and kept.")
 
 
 def _plan(corpus: Corpus, sides: Sequence[tuple[Family, Sidecar]], limit: int | None) -> tuple[list[_Task], int, int]:
@@ -169,10 +212,10 @@ def _plan(corpus: Corpus, sides: Sequence[tuple[Family, Sidecar]], limit: int | 
     return tasks, total, reused
 
 
-def _run(corpus: Corpus, tasks: Sequence[_Task], workers: int, stop: threading.Event) -> Iterator[tuple[_Task, int, dict[str, int]]]:
-    """Finished tasks as they come; at most ``workers`` row groups are in memory."""
+def _run(corpus: Corpus, tasks: Sequence[_Task], workers: int, stop: threading.Event) -> Iterator[tuple[_Task, _Scored | CorpusError]]:
+    """Tasks as they end, a damaged row group with its error; at most ``workers`` row groups are in memory."""
     pool = ThreadPoolExecutor(workers, thread_name_prefix="score")
-    pending: dict[Future[tuple[int, dict[str, int]]], _Task] = {}
+    pending: dict[Future[_Scored], _Task] = {}
     left = iter(tasks)
     try:
         while True:
@@ -182,18 +225,22 @@ def _run(corpus: Corpus, tasks: Sequence[_Task], workers: int, stop: threading.E
                 return
             for future in wait(pending, return_when=FIRST_COMPLETED).done:
                 task = pending.pop(future)
-                size, nulls = future.result()
-                yield task, size, nulls
+                error = future.exception()
+                yield task, error if isinstance(error, CorpusError) else future.result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _score_row_group(corpus: Corpus, task: _Task) -> tuple[int, dict[str, int]]:
-    tables: dict[str, list[pa.Table]] = {family.name: [] for family, _ in task.wanted}
+def _score_row_group(corpus: Corpus, task: _Task) -> _Scored:
+    # Asked again: a second process may be scoring the same corpus.
+    wanted = [(family, side) for family, side in task.wanted if side.lacks(task.shard, task.row_group)]
+    tables: dict[str, list[pa.Table]] = {family.name: [] for family, _ in wanted}
+    if not wanted:
+        return 0, {}
     size = 0
-    for batch in _batches(corpus, task.shard, task.row_group, {r for family, _ in task.wanted for r in family.reads}):
+    for batch in _batches(corpus, task.shard, task.row_group, {r for family, _ in wanted for r in family.reads}):
         size += int(batch.offsets[-1] - batch.offsets[0])
-        for family, side in task.wanted:
+        for family, side in wanted:
             try:
                 tables[family.name].append(_compute(family, batch, dict(side.parameters)))
             except (ExplorerError, ImportError, MemoryError):
@@ -203,7 +250,7 @@ def _score_row_group(corpus: Corpus, task: _Task) -> tuple[int, dict[str, int]]:
                     f"Signal family {family.name!r} failed on row group {task.row_group} of {task.shard.path!r}: {error}. The other row groups are kept. Please report it with this file."
                 ) from error
     nulls: dict[str, int] = {}
-    for family, side in task.wanted:
+    for family, side in wanted:
         table = pa.concat_tables(tables[family.name])
         write_part(side, task.shard, task.row_group, table)
         nulls |= {name: table[name].null_count for name in table.column_names}
@@ -221,8 +268,13 @@ def _batches(corpus: Corpus, shard: Shard, row_group: int, reads: set[str]) -> I
     if "text" not in roles:
         yield Batch(pa.nulls(group.rows, pa.large_string()))
         return
+    kind = shard.schema.field(roles["text"]).type
+    if not is_text(kind):
+        raise CorpusError(
+            f"Column {roles['text']!r} of {shard.path!r} is {kind}, not text. The other files are scored. Rewrite that file with a string column, or leave it out."
+        )
     size = group.sizes.get(roles["text"], 0)
-    rows = max(1, min(group.rows, int(group.rows * SLICE / size) if size > SLICE else group.rows))
+    rows = max(1, min(group.rows, SLICE_ROWS, int(group.rows * SLICE / size) if size > SLICE else group.rows))
     file = shard.open()
     try:
         if group.rows == 0:

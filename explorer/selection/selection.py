@@ -219,41 +219,26 @@ class Selection:
         return f"explorer select {paths} --filters {shlex.quote(filters_file)} --workspace {shlex.quote(str(self.corpus.workspace.path))}"
 
     def _reasons(self, tokens: Tokens, kept: np.ndarray) -> pl.DataFrame:
-        rules: list[tuple[str, str, str]] = [(t.id, t.signal, str(t)) for t in self.filters.filters]
+        rules = [(t.id, t.signal, str(t)) for t in self.filters.filters]
         rules += [(WHERE, "", self.filters.where)] if self.filters.where else []
+        documents, weights = _tally(self.failures, tokens.values, len(rules))
         coverage = self.corpus.coverage()
-        first = self.first_failure()
-        rows = []
-        for i, (reason, signal, rule) in enumerate(rules):
-            bit = np.uint64(1 << i)
-            alone, only, before = (self.failures & bit) != 0, self.failures == bit, first == i
-            unscored = len(self.corpus) - coverage.scored_rows(signal) if signal and coverage.of(signal) else 0
-            nulls = int(np.isnan(self.corpus.columns.numbers(signal)).sum()) - unscored if signal else 0
-            rows.append((reason, signal, rule, *_size(alone, tokens), *_size(only, tokens), *_size(before, tokens), nulls, unscored))
-        if self.filters.sample:
-            left = (self.failures == 0) & ~kept
-            rows.append(
-                (
-                    "sample",
-                    self.filters.sample.by or "",
-                    str(self.filters.sample.to_dict()),
-                    *_size(left, tokens),
-                    *_size(left, tokens),
-                    *_size(left, tokens),
-                    0,
-                    0,
-                )
-            )
-        names = [
-            "reason",
-            "signal",
-            "rule",
-            *(f"{kind}_{what}" for kind in ("alone", "only_this", "first") for what in ("documents", "tokens")),
-            "null_documents",
-            "unscored_documents",
-        ]
-        types = [pl.String, pl.String, pl.String, *[pl.Int64, pl.Float64] * 3, pl.Int64, pl.Int64]
-        return pl.DataFrame(rows, schema=dict(zip(names, types, strict=True)), orient="row")
+        frame = pl.DataFrame(rules, schema=["reason", "signal", "rule"], orient="row").cast(pl.String)
+        for k, kind in enumerate(("alone", "only_this", "first")):
+            frame = frame.with_columns(pl.Series(f"{kind}_documents", documents[k]), pl.Series(f"{kind}_tokens", weights[k]))
+        unscored = [len(self.corpus) - coverage.scored_rows(s) if coverage.of(s) else 0 for _, s, _ in rules]
+        undefined = [_nulls(self.corpus.columns.numbers(s)) if s else 0 for _, s, _ in rules]
+        frame = frame.with_columns(
+            pl.Series("null_documents", [n - u for n, u in zip(undefined, unscored, strict=True)], pl.Int64),
+            pl.Series("unscored_documents", unscored, pl.Int64),
+        )
+        sample = self.filters.sample
+        if sample is None:
+            return frame
+        left = (self.failures == 0) & ~kept
+        size = (int(left.sum()), float(tokens.values[left].sum()))
+        row = ["sample", sample.by or "", str(sample.to_dict()), *size, *size, *size, 0, 0]
+        return pl.concat([frame, pl.DataFrame([row], schema=frame.schema, orient="row")])
 
     def _warnings(self, kept: int) -> Iterable[str]:
         coverage, n = self.corpus.coverage(), len(self.corpus)
@@ -327,8 +312,38 @@ def _lowest_bit(bits):  # type: ignore[no-untyped-def]
     return found
 
 
-def _size(rows: np.ndarray, tokens: Tokens) -> tuple[int, float]:
-    return int(rows.sum()), float(tokens.values[rows].sum())
+@nb.njit(nogil=True, cache=True)
+def _tally(failures, tokens, n_rules):  # type: ignore[no-untyped-def]
+    """Documents and tokens [3, rules] that fail a rule whatever else, fail nothing but it, and fail it before any other."""
+    documents, weights = np.zeros((3, n_rules), np.int64), np.zeros((3, n_rules))
+    for i in range(len(failures)):
+        bits = failures[i]
+        if not bits:
+            continue
+        single = not bits & (bits - np.uint64(1))
+        first, rule = True, 0
+        while bits:
+            if bits & np.uint64(1):
+                documents[0, rule] += 1
+                weights[0, rule] += tokens[i]
+                if single:
+                    documents[1, rule] += 1
+                    weights[1, rule] += tokens[i]
+                if first:
+                    documents[2, rule] += 1
+                    weights[2, rule] += tokens[i]
+                    first = False
+            bits >>= np.uint64(1)
+            rule += 1
+    return documents, weights
+
+
+@nb.njit(nogil=True, cache=True)
+def _nulls(values):  # type: ignore[no-untyped-def]
+    count = 0
+    for v in values:
+        count += v != v
+    return count
 
 
 def _by_group(groups: Groups, tokens: Tokens, kept: np.ndarray) -> pl.DataFrame:
