@@ -18,7 +18,7 @@ import duckdb
 import polars as pl
 
 from explorer.corpus.files import Shard
-from explorer.corpus.sidecars import Coverage
+from explorer.corpus.sidecars import Coverage, Sidecar
 from explorer.errors import ExplorerError, SelectionError
 
 if TYPE_CHECKING:
@@ -61,6 +61,12 @@ def read_parquet(paths: Iterable[str], *options: str) -> str:
     return f"read_parquet([{files}], {', '.join(['hive_partitioning = false', *options])})"
 
 
+def shorten(text: str, most: int = 80) -> str:
+    """A user's text for a message: one line, cut in the middle of nowhere if need be."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
 def source_sql(shards: Sequence[Shard], *, union_by_name: bool) -> str:
     """``read_parquet(...)`` over the shards, in their order."""
     return read_parquet((s.path for s in shards), f"union_by_name = {str(union_by_name).lower()}")
@@ -84,16 +90,7 @@ def corpus_sql(shards: Sequence[Shard], coverage: Coverage, signals: Iterable[st
             wanted.setdefault(side.folder, []).append(name)
     for n, (folder, columns) in enumerate(wanted.items()):
         side = next(s for s in coverage.sidecars if s.folder == folder)
-        pieces = []
-        for shard in shards:
-            if side.finished(shard):
-                pieces.append((str(side.shard_path(shard)), shard.first_row))
-            else:
-                first = shard.first_row
-                for i, group in enumerate(shard.row_groups):
-                    if side.part_path(shard, i).exists():
-                        pieces.append((str(side.part_path(shard, i)), first))
-                    first += group.rows
+        pieces = _pieces(side, shards)
         starts = ", ".join(str(f) for _, f in pieces)
         inner = ", ".join(quote(c) for c in columns)
         joins += (
@@ -102,6 +99,21 @@ def corpus_sql(shards: Sequence[Shard], coverage: Coverage, signals: Iterable[st
         )
         sql += "".join(f", s{n}.{quote(c)}" for c in columns)
     return f"{sql} FROM (SELECT *, file_index, file_row_number FROM {source_sql(shards, union_by_name=union)}) c{joins}"
+
+
+def _pieces(side: Sidecar, shards: Sequence[Shard]) -> list[tuple[str, int]]:
+    """Files that hold a family's columns, finished shards or parts, and the corpus row that each begins with."""
+    pieces = []
+    for shard in shards:
+        if side.finished(shard):
+            pieces.append((str(side.shard_path(shard)), shard.first_row))
+        else:
+            first = shard.first_row
+            for i, group in enumerate(shard.row_groups):
+                if side.part_path(shard, i).exists():
+                    pieces.append((str(side.part_path(shard, i)), first))
+                first += group.rows
+    return pieces
 
 
 class Database:
@@ -153,6 +165,14 @@ class Database:
             raise SelectionError(
                 "The predicate is empty. Write what must be true of a kept document, such as: language = 'en' AND length(text) > 200"
             )
+        predicate = predicate.strip().rstrip(";").strip()
+        try:
+            duckdb.SQLExpression(predicate)  # one whole expression: no bracket, comment or semicolon in it can leave the WHERE
+        except duckdb.Error as error:
+            said = str(error).strip().split("\n")[0]
+            raise SelectionError(
+                f"The predicate {shorten(predicate)!r} is not one SQL expression: {said}. Write what must be true of a kept document, such as: language = 'en'"
+            ) from error
         row = "_row" if "_row" not in self._corpus.schema.names else "_row_"
         text = f"SELECT {row} AS matched FROM corpus WHERE (\n{predicate}\n)"
         rows = self._locked(text, "SELECT CAST(matched AS BIGINT) AS matched FROM query($q) ORDER BY matched", seconds)
@@ -169,8 +189,9 @@ class Database:
         connection = duckdb.connect(config=dict(SAFE) | {"max_execution_time": str(int(seconds * 1000)), "memory_limit": "4GB"})
         timer = threading.Timer(seconds + 2, connection.interrupt)
         try:
-            roots = sorted({str(Path(s.path).parent) for s in corpus.shards} | {str(corpus.workspace.path / "signals")})
-            connection.execute(f"SET allowed_directories = [{', '.join(literal(r) for r in roots)}]")
+            sides = {coverage.of(name) for name in signals} - {None}
+            files = [s.path for s in corpus.shards] + [path for side in sides for path, _ in _pieces(side, corpus.shards)]
+            connection.execute(f"SET allowed_paths = [{', '.join(map(literal, files))}]")
             connection.execute("SET max_temp_directory_size = '4GB'")
             connection.execute(f"CREATE TEMP VIEW corpus AS {view}")
             connection.execute("SET python_enable_replacements = false")

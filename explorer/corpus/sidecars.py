@@ -221,7 +221,7 @@ class Coverage:
 
     def __init__(self, workspace: Workspace, shards: Sequence[Shard], text: str) -> None:
         self.shards = tuple(shards)
-        self.sidecars = [s for s in present(workspace, text) if any(s.scored_rows(shard) for shard in shards)]
+        self.sidecars = [s for s in present(workspace, text) if any(s.finished(shard) or s.scored_rows(shard) for shard in shards)]
         self._by_column = {name: side for side in self.sidecars for name in side.columns}
 
     @cached_property

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from explorer.errors import SignalError
 from explorer.primitives import unicode as u
 
 # Bits of a code point in `Tables.classes`.
@@ -33,29 +34,29 @@ ACTIVE = 8192  # a word holding none of these is one token (unless it is an exce
 DIGIT = 16384  # 0-9 only, as the tokenizer's rules have it
 WORD = 32768  # \w: str.isalnum or an underscore
 
-FILTER_BITS = 65536  # bitmap that answers most "is this an exception?" with no
+LONGEST = 29  # bytes of the longest exception
+LONGEST_UNIT = 5  # code points of the longest unit or currency
+MOST_JOINED = 11  # tokens of the longest exception that plain rules take apart
+
+# Columns of `Tables.exceptions` and the fields packed into SHAPE. A row whose SHAPE is 0 is empty.
+KEY, SHAPE, CUTS = 0, 1, 2
+PIECES_BITS, WIDTH_SHIFT, JOINED_SHIFT, STOP_SHIFT, UNIT_SHIFT = 8, 8, 32, 40, 48
 
 
 class Tables(NamedTuple):
-    """Everything the word kernel looks up.
+    """What the word kernel looks up.
 
-    ``keys``/``values`` is an open-addressing table from :func:`explorer.primitives.swar.hash_bytes` of a string to its entry.
-    Entry e has ``pieces[e]`` tokens (0: not an exception) of ``piece_bytes[e]``; ``cuts[e]`` tells at which bytes the plain
-    rules would split it (bit b: after byte b + 1; 0: the plain rules never produce it); ``stop[e]`` is 1-8 for a stop word.
+    ``exceptions`` is an open-addressing table; a row's KEY is :func:`explorer.primitives.swar.hash_bytes` of a string. SHAPE
+    packs how it is cut (bits 0-7: number of tokens, 0 where it is no exception; then three widths in bytes), into how many
+    tokens the plain rules would cut it (bits 32-39; 0: they never produce it), the number of a stop word (bits 40-47, from 1)
+    and whether it is a unit or currency that is split off after a digit (bit 48). CUTS tells where the plain rules cut (bit b:
+    after byte b + 1).
     """
 
     classes: np.ndarray  # uint16 [0x110000]
-    bitmap: np.ndarray  # uint8 [FILTER_BITS / 8], indexed by the top 16 bits of a hash
-    keys: np.ndarray  # uint64 [2**k]
-    values: np.ndarray  # int16 [2**k], -1 where empty
-    pieces: np.ndarray  # int8 [entries]
-    piece_bytes: np.ndarray  # int8 [entries, 3]
-    cuts: np.ndarray  # uint64 [entries]
-    cut_count: np.ndarray  # int8 [entries], tokens the plain rules give; 0 where `cuts` is 0
-    stop: np.ndarray  # uint8 [entries]
-    longest: int  # bytes of the longest exception
-    suffix_keys: np.ndarray  # uint64, hashes of units and currencies that are split off after a digit
-    longest_suffix: int  # code points of the longest of them
+    exceptions: np.ndarray  # uint64 [2**k, 3]
+    bitmap: np.ndarray  # uint8 [8192]: bit (hash >> 48) is set for every key, so that most words need no look-up
+    joins: np.ndarray  # uint16 [256]: bit n is set where some n tokens that begin with this byte can be joined again
 
 
 STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")  # Rae et al. 2021, case-sensitive as in datatrove
@@ -85,44 +86,39 @@ def tables() -> Tables:
     active[[ord(c) for c in ".,-~–—:<>=/+*^"]] = True
     classes[active] |= ACTIVE
 
-    def key(text: str) -> np.uint64:
+    def key(text: str) -> int:
         raw = np.frombuffer(text.encode(), np.uint8)
-        return np.uint64(hash_bytes(raw, 0, len(raw)))
+        return int(hash_bytes(raw, 0, len(raw)))
 
-    entries: dict[str, int] = {}
+    shapes: dict[str, list[int]] = {}
     exceptions = [line.split(" ") for line in stored["exceptions"]]
-    for text in ["".join(e) for e in exceptions] + list(STOP_WORDS):
-        entries.setdefault(text, len(entries))
-    count = len(entries)
-    pieces, piece_bytes = np.zeros(count, np.int8), np.zeros((count, 3), np.int8)
-    cuts, cut_count, stop = np.zeros(count, np.uint64), np.zeros(count, np.int8), np.zeros(count, np.uint8)
-    for exception in exceptions:
-        e = entries["".join(exception)]
-        pieces[e] = len(exception)
-        piece_bytes[e, : len(exception)] = [len(p.encode()) for p in exception]
+    for pieces in exceptions:
+        widths = [len(p.encode()) for p in pieces]
+        shape = len(pieces) | sum(w << (WIDTH_SHIFT + 8 * k) for k, w in enumerate(widths))
+        shapes["".join(pieces)] = [shape, 0]
+    joins = np.zeros(256, np.uint16)
     for line in stored["rejoined"]:
         parts = line.split(" ")
-        e = entries["".join(parts)]
-        ends = np.cumsum([len(p.encode()) for p in parts])
-        cuts[e] = np.bitwise_or.reduce(np.uint64(1) << (ends - 1).astype(np.uint64))
-        cut_count[e] = len(parts)
+        text = "".join(parts)
+        shapes[text][0] |= len(parts) << JOINED_SHIFT
+        shapes[text][1] = sum(1 << (len("".join(parts[: k + 1]).encode()) - 1) for k in range(len(parts)))
+        joins[text.encode()[0]] |= 1 << len(parts)
     for number, word in enumerate(STOP_WORDS, 1):
-        stop[entries[word]] = number
+        shapes.setdefault(word, [0, 0])[0] |= number << STOP_SHIFT
+    units = stored["units"] + stored["currencies"]
+    for unit in units:
+        shapes.setdefault(unit, [0, 0])[0] |= 1 << UNIT_SHIFT
+    limits = (max(len("".join(e).encode()) for e in exceptions), max(map(len, units)), max(len(r.split(" ")) for r in stored["rejoined"]))
+    if limits != (LONGEST, LONGEST_UNIT, MOST_JOINED):
+        raise SignalError(f"english.json does not fit the kernels' limits {limits}. They hold {(LONGEST, LONGEST_UNIT, MOST_JOINED)}. Set them to the file's.")
 
-    size = 4096
-    keys, values = np.zeros(size, np.uint64), np.full(size, -1, np.int16)
-    bitmap = np.zeros(FILTER_BITS // 8, np.uint8)
-    for text, e in entries.items():
-        h = int(key(text))
-        slot = h % size
-        while values[slot] >= 0:
-            slot = (slot + 1) % size
-        keys[slot], values[slot] = h, e
+    table = np.zeros((4096, 3), np.uint64)
+    bitmap = np.zeros(8192, np.uint8)
+    for text, (shape, cuts) in shapes.items():
+        h = key(text)
+        slot = h % len(table)
+        while table[slot, SHAPE]:
+            slot = (slot + 1) % len(table)
+        table[slot] = h, shape, cuts
         bitmap[h >> 51] |= 1 << ((h >> 48) & 7)
-    units = stored["units"]
-    # A unit counts as a suffix only after a digit; the currencies of several letters likewise.
-    suffix_keys = np.array(sorted(key(s) for s in [*units, *stored["currencies"]]), np.uint64)
-    longest = max(len(t.encode()) for t in entries)
-    return Tables(
-        classes, bitmap, keys, values, pieces, piece_bytes, cuts, cut_count, stop, longest, suffix_keys, max(len(s) for s in units)
-    )
+    return Tables(classes, table, bitmap, joins)

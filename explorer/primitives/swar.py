@@ -25,6 +25,10 @@ _7 = np.uint64(0x7F)
 _32 = np.uint64(32)
 _FULL = np.uint64(0xFFFFFFFFFFFFFFFF)
 
+# A kernel that only reads and writes arrays it is given. Without numba's memory management there is no atomic reference count
+# at each call, which costs more than the call and makes threads that share a table wait for each other.
+kernel = nb.njit(nogil=True, cache=True, _nrt=False)
+
 
 @intrinsic
 def load64(typingctx, data, i):  # type: ignore[no-untyped-def]
@@ -102,7 +106,7 @@ def hash_finish(h, length):  # type: ignore[no-untyped-def]
     return h ^ (h >> _32)
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
 def hash_bytes(data, start, end):  # type: ignore[no-untyped-def]
     """64-bit hash of ``data[start:end]``; depends on these bytes alone."""
     h = SEED

@@ -23,7 +23,7 @@ import numpy as np
 
 from explorer.primitives import english as en
 from explorer.primitives.batch import Batch, primitive
-from explorer.primitives.swar import HIGH, SEED, ascii_letters, hash_bytes, hash_finish, hash_step, load_upto, lowest_set_byte
+from explorer.primitives.swar import HIGH, SEED, ascii_letters, hash_bytes, hash_finish, hash_step, kernel, load_upto, lowest_set_byte
 from explorer.primitives.unicode import decode
 
 HAS_LETTER, NOT_SYMBOL, STOP_SHIFT = 1, 2, 4  # flags of a token; the high four bits number the stop word (1-8)
@@ -31,6 +31,9 @@ HAS_LETTER, NOT_SYMBOL, STOP_SHIFT = 1, 2, 4  # flags of a token; the high four 
 ALPHA, LOWER, UPPER, PREFIX, SUFFIX, ICON = en.ALPHA, en.LOWER, en.UPPER, en.PREFIX, en.SUFFIX, en.ICON
 QUOTE, BEFORE_DOT, CURRENCY, SPACE, LETTER = en.QUOTE, en.BEFORE_DOT, en.CURRENCY, en.SPACE, en.LETTER
 SYMBOL, ACTIVE, DIGIT, WORD = en.SYMBOL, en.ACTIVE, en.DIGIT, en.WORD
+KEY, SHAPE, CUTS = en.KEY, en.SHAPE, en.CUTS
+PIECES, WIDTH_SHIFT, JOINED_SHIFT, STOP_FIELD, UNIT_SHIFT = 0xFF, en.WIDTH_SHIFT, en.JOINED_SHIFT, en.STOP_SHIFT, en.UNIT_SHIFT
+LONGEST, LONGEST_UNIT, MOST_JOINED = en.LONGEST, en.LONGEST_UNIT, en.MOST_JOINED
 HIGH_BITS, EMPTY = HIGH, SEED
 SPACES_PLUS_ONE = np.uint64(0x2121212121212121)
 SEEN = 16384  # slots of the memo of pieces, direct-mapped: 400 KB, within a core's second cache
@@ -57,30 +60,38 @@ class Words(NamedTuple):
     hash: np.ndarray
 
 
-@nb.njit(nogil=True, cache=True, inline="always")
-def _entry(bitmap, keys, values, h):  # type: ignore[no-untyped-def]
-    """The exception or stop word with this hash, or -1. The bitmap turns away about 49 of 50 other words."""
+@kernel
+def _shape(exceptions, bitmap, h):  # type: ignore[no-untyped-def]
+    """SHAPE of the table's row with this hash, 0 when there is none. The bitmap turns away about 49 of 50 words."""
     if not (bitmap[h >> _51] >> ((h >> _48) & _7)) & 1:
-        return -1
-    mask = np.uint64(len(keys) - 1)
-    slot = h & mask
-    while values[slot] >= 0:
-        if keys[slot] == h:
-            return np.int64(values[slot])
-        slot = (slot + _1) & mask
-    return -1
+        return 0
+    slot = h & np.uint64(len(exceptions) - 1)
+    while exceptions[slot, SHAPE] != 0:
+        if exceptions[slot, KEY] == h:
+            return np.int64(exceptions[slot, SHAPE])
+        slot = (slot + _1) & np.uint64(len(exceptions) - 1)
+    return 0
 
 
-@nb.njit(nogil=True, cache=True, inline="always")
-def _exception(bitmap, keys, values, pieces, longest, data, start, end):  # type: ignore[no-untyped-def]
-    """The exception spelt by these bytes, or -1."""
-    if end - start > longest or end <= start:
-        return -1
-    e = _entry(bitmap, keys, values, hash_bytes(data, start, end))
-    return e if e >= 0 and pieces[e] > 0 else -1
+@kernel
+def _cuts(exceptions, h):  # type: ignore[no-untyped-def]
+    """CUTS of the table's row with this hash, which is there."""
+    slot = h & np.uint64(len(exceptions) - 1)
+    while exceptions[slot, KEY] != h:
+        slot = (slot + _1) & np.uint64(len(exceptions) - 1)
+    return exceptions[slot, CUTS]
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
+def _exception(exceptions, bitmap, data, start, end):  # type: ignore[no-untyped-def]
+    """SHAPE of the exception spelt by these bytes, 0 when they spell none."""
+    if end - start > LONGEST or end <= start:
+        return 0
+    shape = _shape(exceptions, bitmap, hash_bytes(data, start, end))
+    return shape if shape & PIECES else 0
+
+
+@kernel
 def _prefix(point, kind, a, b):  # type: ignore[no-untyped-def]
     """Code points of the prefix of ``point[a:b]``; 0 when it has none."""
     if a >= b:
@@ -102,18 +113,17 @@ def _prefix(point, kind, a, b):  # type: ignore[no-untyped-def]
     return 0
 
 
-@nb.njit(nogil=True, cache=True)
-def _suffix(suffix_keys, longest_suffix, data, point, kind, at, a, b):  # type: ignore[no-untyped-def]
+@kernel
+def _suffix(exceptions, bitmap, data, point, kind, at, a, b):  # type: ignore[no-untyped-def]
     """Code points of the longest suffix of ``point[a:b]``; 0 when it has none (a search for the leftmost match that ends at b)."""
     if a >= b:
         return 0
     longest = 0
     c = point[b - 1]
     # Units and currencies after a digit: the longest first, since the leftmost match wins.
-    for n in range(min(longest_suffix, b - a - 1), 0, -1):
+    for n in range(min(LONGEST_UNIT, b - a - 1), 0, -1):
         if kind[b - n - 1] & DIGIT:
-            h = hash_bytes(data, at[b - n], at[b])
-            if (n == 1 and kind[b - 1] & CURRENCY) or suffix_keys[min(np.searchsorted(suffix_keys, h), len(suffix_keys) - 1)] == h:
+            if (n == 1 and kind[b - 1] & CURRENCY) or (_shape(exceptions, bitmap, hash_bytes(data, at[b - n], at[b])) >> UNIT_SHIFT) & 1:
                 longest = n
                 break
     if c == 0x2E:
@@ -140,12 +150,12 @@ def _suffix(suffix_keys, longest_suffix, data, point, kind, at, a, b):  # type: 
     return 0
 
 
-@nb.njit(nogil=True, cache=True, inline="always")
+@kernel
 def _host_character(c):  # type: ignore[no-untyped-def]
     return (0x61 <= c <= 0x7A) or (0x41 <= c <= 0x5A) or (0x30 <= c <= 0x39) or (0xA1 <= c <= 0xFFFF)
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
 def _number(point, a, b):  # type: ignore[no-untyped-def]
     """Value of one to three ASCII digits, or -1."""
     if not 1 <= b - a <= 3:
@@ -158,30 +168,27 @@ def _number(point, a, b):  # type: ignore[no-untyped-def]
     return value
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
 def _is_address(point, a, b):  # type: ignore[no-untyped-def]
     """A public IPv4 address in dotted form, as the URL rule has it (private networks are not)."""
-    part = np.zeros(4, np.int64)
-    dots = 0
+    address = dots = 0
     first = a
     for k in range(a, b + 1):
         if k == b or point[k] == 0x2E:
-            if dots > 3:
-                return False
-            part[dots] = _number(point, first, k)
+            value = _number(point, first, k)
             zero_led = k - first > 1 and point[first] == 0x30
-            if part[dots] < 0 or part[dots] > 255 or (zero_led and (dots in (0, 3) or k - first == 3)):
+            if dots > 3 or value < 0 or value > 255 or (zero_led and (dots in (0, 3) or k - first == 3)):
                 return False
+            address = (address << 8) | value
             dots += 1
             first = k + 1
-    if dots != 4 or not 1 <= part[0] <= 223 or not 1 <= part[3] <= 254:
+    one, two, last = address >> 24, address >> 16, address & 0xFF
+    if dots != 4 or not 1 <= one <= 223 or not 1 <= last <= 254:
         return False
-    if part[0] == 10 or part[0] == 127 or (part[0] == 169 and part[1] == 254) or (part[0] == 192 and part[1] == 168):
-        return False
-    return not (part[0] == 172 and 16 <= part[1] <= 31)
+    return not (one == 10 or one == 127 or two == 0xA9FE or two == 0xC0A8 or 0xAC10 <= two <= 0xAC1F)
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
 def _is_host(point, kind, a, b):  # type: ignore[no-untyped-def]
     """Host, then optionally a port and a path, from a to b exactly."""
     e = a  # the host runs to the first character that neither a label nor a dot may hold
@@ -215,7 +222,7 @@ def _is_host(point, kind, a, b):  # type: ignore[no-untyped-def]
     return domain or _is_address(point, a, e)
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
 def _is_url(point, kind, a, b):  # type: ignore[no-untyped-def]
     """Whether ``point[a:b]`` is a URL or an e-mail address that stays one token. Linear in its length."""
     dotted = False
@@ -238,7 +245,7 @@ def _is_url(point, kind, a, b):  # type: ignore[no-untyped-def]
     return False
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
 def _infix(point, kind, a, b, k):  # type: ignore[no-untyped-def]
     """Code points of the infix that begins at k inside ``point[a:b]``; 0 when none does."""
     c = point[k]
@@ -274,56 +281,54 @@ def _infix(point, kind, a, b, k):  # type: ignore[no-untyped-def]
     return 0
 
 
-@nb.njit(nogil=True, cache=True)
-def _joins(tables, data, first, cut, i, n):  # type: ignore[no-untyped-def]
-    """The exception that tokens i to i + n - 1 spell, cut as the plain rules would cut it; or -1."""
-    if cut[i + n - 1] - first > tables.longest:
-        return -1
-    e = _entry(tables.bitmap, tables.keys, tables.values, hash_bytes(data, first, cut[i + n - 1]))
-    if e < 0 or tables.cut_count[e] != n:
-        return -1
+@kernel
+def _joined(exceptions, bitmap, data, first, cut, i, n):  # type: ignore[no-untyped-def]
+    """SHAPE of the exception that tokens i to i + n - 1 spell, cut as the plain rules would cut it; 0 when they spell none."""
+    end = cut[i + n - 1]
+    if end - first > LONGEST:
+        return 0
+    h = hash_bytes(data, first, end)
+    shape = _shape(exceptions, bitmap, h)
+    if (shape >> JOINED_SHIFT) & 0xFF != n:
+        return 0
     ends = np.uint64(0)
     for k in range(i, i + n):
         ends |= _1 << np.uint64(cut[k] - first - 1)
-    return e if ends == tables.cuts[e] else -1
+    return shape if ends == _cuts(exceptions, h) else 0
 
 
-@nb.njit(nogil=True, cache=True)
-def _rejoin(tables, data, start, cut, tokens):  # type: ignore[no-untyped-def]
+@kernel
+def _rejoin(exceptions, bitmap, joins, data, start, cut, tokens, old, chosen, length, blocked):  # type: ignore[no-untyped-def]
     """Join neighbours that together spell an exception, and cut that exception as it is to be cut; returns the number of tokens.
 
     Invariant: ``cut[:tokens]`` are the ends of consecutive tokens that begin at byte ``start``. Longest matches win, then the
-    leftmost; a match that overlaps an earlier one blocks its tokens all the same (as in spaCy).
+    leftmost; a match that overlaps an earlier one blocks its tokens all the same (as in spaCy). The last four arrays are scratch.
     """
-    longest, pieces = tables.longest, tables.pieces
     widest = 0
-    for i in range(tokens - 1):  # most pieces hold nothing to join: find that out before anything is allocated
+    for i in range(tokens - 1):  # most pieces hold nothing to join
         first = start if i == 0 else cut[i - 1]
-        for n in range(2, min(11, tokens - i) + 1):
-            if cut[i + n - 1] - first > longest:
-                break
-            if _joins(tables, data, first, cut, i, n) >= 0:
+        lengths = joins[data[first]]
+        for n in range(2, min(MOST_JOINED, tokens - i) + 1):
+            if (lengths >> n) & 1 and _joined(exceptions, bitmap, data, first, cut, i, n):
                 widest = max(widest, n)
     if widest == 0:
         return tokens
-    blocked = np.zeros(tokens, np.bool_)
-    chosen = np.full(tokens, -1, np.int64)
-    length = np.zeros(tokens, np.int64)
+    for i in range(tokens):
+        old[i], chosen[i], blocked[i] = cut[i], 0, 0
     for n in range(widest, 1, -1):
         for i in range(tokens - n + 1):
-            e = _joins(tables, data, start if i == 0 else cut[i - 1], cut, i, n)
-            if e >= 0:
+            shape = _joined(exceptions, bitmap, data, start if i == 0 else cut[i - 1], cut, i, n)
+            if shape:
                 if not blocked[i] and not blocked[i + n - 1]:
-                    chosen[i], length[i] = e, n
-                blocked[i : i + n] = True
-    old = cut[:tokens].copy()
+                    chosen[i], length[i] = shape, n
+                for k in range(i, i + n):
+                    blocked[k] = 1
     out = i = 0
     while i < tokens:
-        e = chosen[i]
-        if e >= 0 and pieces[e] <= length[i]:  # an exception never has more tokens than the rules gave
+        if chosen[i]:  # an exception never has more tokens than the plain rules gave, so `out` never passes i
             at = start if i == 0 else old[i - 1]
-            for k in range(pieces[e]):
-                at += tables.piece_bytes[e, k]
+            for k in range(chosen[i] & PIECES):
+                at += (chosen[i] >> (WIDTH_SHIFT + 8 * k)) & 0xFF
                 cut[out] = at
                 out += 1
             i += length[i]
@@ -334,12 +339,12 @@ def _rejoin(tables, data, start, cut, tokens):  # type: ignore[no-untyped-def]
     return out
 
 
-@nb.njit(nogil=True, cache=True)
-def _split(tables, data, point, kind, at, n, cut, tail):  # type: ignore[no-untyped-def]
+@kernel
+def _split(exceptions, bitmap, joins, data, point, kind, at, n, cut, tail, chosen, length, blocked):  # type: ignore[no-untyped-def]
     """Cut one whitespace-separated piece of n code points; returns the number of tokens.
 
     Args:
-        tables: :class:`explorer.primitives.english.Tables`.
+        exceptions, bitmap, joins: see :class:`explorer.primitives.english.Tables`.
         data: the batch's bytes.
         point: its code points [n].
         kind: their class bits [n].
@@ -347,22 +352,22 @@ def _split(tables, data, point, kind, at, n, cut, tail):  # type: ignore[no-unty
         n: code points.
         cut: out, the end byte of each token (tokens tile the piece).
         tail: scratch, ends of suffix tokens, innermost last.
+        chosen, length, blocked: scratch of :func:`_rejoin`.
     """
-    bitmap, keys, values, pieces, longest = tables.bitmap, tables.keys, tables.values, tables.pieces, tables.longest
     a, b, tokens, suffixes = 0, n, 0, 0
     last = -1
     while a < b and b - a != last:
-        if _exception(bitmap, keys, values, pieces, longest, data, at[a], at[b]) >= 0:
+        if _exception(exceptions, bitmap, data, at[a], at[b]):
             break
         last = b - a
         p = _prefix(point, kind, a, b)
-        if p and a + p < b and _exception(bitmap, keys, values, pieces, longest, data, at[a + p], at[b]) >= 0:
+        if p and a + p < b and _exception(exceptions, bitmap, data, at[a + p], at[b]):
             a += p
             cut[tokens] = at[a]
             tokens += 1
             break
-        s = _suffix(tables.suffix_keys, tables.longest_suffix, data, point, kind, at, a + p, b)
-        if s and b - s > a and _exception(bitmap, keys, values, pieces, longest, data, at[a], at[b - s]) >= 0:
+        s = _suffix(exceptions, bitmap, data, point, kind, at, a + p, b)
+        if s and b - s > a and _exception(exceptions, bitmap, data, at[a], at[b - s]):
             tail[suffixes] = at[b]
             suffixes += 1
             b -= s
@@ -376,11 +381,11 @@ def _split(tables, data, point, kind, at, n, cut, tail):  # type: ignore[no-unty
             suffixes += 1
             b -= s
     if a < b:
-        e = _exception(bitmap, keys, values, pieces, longest, data, at[a], at[b])
-        if e >= 0:
+        shape = _exception(exceptions, bitmap, data, at[a], at[b])
+        if shape:
             byte = at[a]
-            for k in range(pieces[e]):
-                byte += tables.piece_bytes[e, k]
+            for k in range(shape & PIECES):
+                byte += (shape >> (WIDTH_SHIFT + 8 * k)) & 0xFF
                 cut[tokens] = byte
                 tokens += 1
         elif _is_url(point, kind, a, b):
@@ -390,29 +395,29 @@ def _split(tables, data, point, kind, at, n, cut, tail):  # type: ignore[no-unty
             first = a  # start of the token that is open
             k = a
             while k < b:
-                length = _infix(point, kind, a, b, k) if kind[k] & ACTIVE else 0
-                if length == 0:
+                wide = _infix(point, kind, a, b, k) if kind[k] & ACTIVE else 0
+                if wide == 0:
                     k += 1
                     continue
                 if k > a:  # an infix at the very beginning is no split
                     if k > first:
                         cut[tokens] = at[k]
                         tokens += 1
-                    cut[tokens] = at[k + length]
+                    cut[tokens] = at[k + wide]
                     tokens += 1
-                    first = k + length
-                k += length
+                    first = k + wide
+                k += wide
             if first < b:
                 cut[tokens] = at[b]
                 tokens += 1
     for k in range(suffixes - 1, -1, -1):
         cut[tokens] = tail[k]
         tokens += 1
-    return _rejoin(tables, data, at[0], cut, tokens) if tokens > 1 else tokens
+    return _rejoin(exceptions, bitmap, joins, data, at[0], cut, tokens, tail, chosen, length, blocked) if tokens > 1 else tokens
 
 
-@nb.njit(nogil=True, cache=True)
-def _document(data, i, end, tables, t, start, size, chars, flags, hashes, point, kind, at, cut, tail, seen_hash, seen_token, seen_count):  # type: ignore[no-untyped-def]
+@kernel
+def _document(data, i, end, classes, exceptions, bitmap, joins, t, start, size, chars, flags, hashes, point, kind, at, cut, tail, chosen, length, blocked, seen_hash, seen_token, seen_count):  # type: ignore[no-untyped-def]
     """Write the tokens of ``data[i:end]`` from index t on, until the document ends or an array is too small.
 
     Invariant: at the loop's head i is the first byte of a piece or of whitespace, and tokens [0, t) are complete; so the caller
@@ -422,8 +427,6 @@ def _document(data, i, end, tables, t, start, size, chars, flags, hashes, point,
         (first byte not read, tokens written, bytes of a piece that did not fit, or 0).
 
     """
-    classes, bitmap, keys, values = tables.classes, tables.bitmap, tables.keys, tables.values
-    pieces, piece_bytes, stop, longest = tables.pieces, tables.piece_bytes, tables.stop, tables.longest
     room, scratch = len(start), len(point)
     while i < end:
         byte = data[i]
@@ -445,8 +448,8 @@ def _document(data, i, end, tables, t, start, size, chars, flags, hashes, point,
         if k > 0:
             h = hash_step(h, v & ((_1 << np.uint64(8 * k)) - _1))
             i += k
-        length = i - s
-        if length > 0:
+        letters = i - s
+        if letters > 0:
             # mark: the one ASCII mark that ends the piece ("word," "word." "USA." but not "A."), or 0.
             mark = 0
             plain = i == end
@@ -460,23 +463,21 @@ def _document(data, i, end, tables, t, start, size, chars, flags, hashes, point,
                         plain = True
                     elif mark == 0x2E:
                         before = classes[data[i - 1]]
-                        plain = (before & BEFORE_DOT) != 0 or (length >= 2 and (before & UPPER) != 0 and (classes[data[i - 2]] & UPPER) != 0)
-            if plain and (mark == 0 or _exception(bitmap, keys, values, pieces, longest, data, s, i + 1) < 0):
-                h = hash_finish(h, length)
-                e = _entry(bitmap, keys, values, h)
-                if e < 0 or pieces[e] == 0:
+                        plain = (before & BEFORE_DOT) != 0 or (letters >= 2 and (before & UPPER) != 0 and (classes[data[i - 2]] & UPPER) != 0)
+            if plain and (mark == 0 or _exception(exceptions, bitmap, data, s, i + 1) == 0):
+                h = hash_finish(h, letters)
+                shape = _shape(exceptions, bitmap, h)
+                if shape & PIECES == 0:
                     start[t] = s
-                    size[t] = length
-                    chars[t] = length
+                    size[t] = letters
+                    chars[t] = letters
                     hashes[t] = h
-                    flags[t] = HAS_LETTER | NOT_SYMBOL
-                    if e >= 0:
-                        flags[t] |= stop[e] << np.uint8(STOP_SHIFT)
+                    flags[t] = HAS_LETTER | NOT_SYMBOL | ((shape >> STOP_FIELD) & 0xFF) << STOP_SHIFT
                     t += 1
                 else:
                     first = s
-                    for k in range(pieces[e]):
-                        width = np.int64(piece_bytes[e, k])
+                    for k in range(shape & PIECES):
+                        width = (shape >> (WIDTH_SHIFT + 8 * k)) & 0xFF
                         start[t] = first
                         size[t] = width
                         chars[t] = width
@@ -555,8 +556,8 @@ def _document(data, i, end, tables, t, start, size, chars, flags, hashes, point,
             m += 1
             q = after
         at[m] = i
-        if seen & (ACTIVE | DIGIT) or i - s <= longest:
-            tokens = _split(tables, data, point, kind, at, m, cut, tail)
+        if seen & (ACTIVE | DIGIT) or i - s <= LONGEST:
+            tokens = _split(exceptions, bitmap, joins, data, point, kind, at, m, cut, tail, chosen, length, blocked)
         else:
             cut[0] = i
             tokens = 1
@@ -573,14 +574,11 @@ def _document(data, i, end, tables, t, start, size, chars, flags, hashes, point,
                 bits |= 0 if kind[r] & SYMBOL else NOT_SYMBOL
                 r += 1
             h = hash_bytes(data, first, last)
-            e = _entry(bitmap, keys, values, h)
             start[t] = first
             size[t] = last - first
             chars[t] = r - q
             hashes[t] = h
-            flags[t] = bits
-            if e >= 0:
-                flags[t] |= stop[e] << np.uint8(STOP_SHIFT)
+            flags[t] = bits | ((_shape(exceptions, bitmap, h) >> STOP_FIELD) & 0xFF) << STOP_SHIFT
             t += 1
             first, q = last, r
     return i, t, 0
@@ -594,26 +592,32 @@ def _grown(array, size):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(nogil=True, cache=True)
-def _tokenise(data, offsets, tables):  # type: ignore[no-untyped-def]
+def _scratch(n):  # type: ignore[no-untyped-def]
+    """Arrays for one piece of up to n bytes."""
+    integers = np.empty((5, n + 1), np.int64)
+    point, kind, blocked = np.empty(n, np.int32), np.empty(n, np.uint16), np.empty(n, np.uint8)
+    return point, kind, integers[0], integers[1], integers[2], integers[3], integers[4], blocked
+
+
+@nb.njit(nogil=True, cache=True)
+def _tokenise(data, offsets, classes, exceptions, bitmap, joins):  # type: ignore[no-untyped-def]
     n = len(offsets) - 1
     room = (offsets[n] - offsets[0]) // 4 + 64
     start, size, chars = np.empty(room, np.int64), np.empty(room, np.int32), np.empty(room, np.int32)
     flags, hashes = np.empty(room, np.uint8), np.empty(room, np.uint64)
     token_offsets = np.zeros(n + 1, np.int64)
     scratch = 256
-    point, kind, at = np.empty(scratch, np.int32), np.empty(scratch, np.uint16), np.empty(scratch + 1, np.int64)
-    cut, tail = np.empty(scratch, np.int64), np.empty(scratch, np.int64)
+    point, kind, at, cut, tail, chosen, length, blocked = _scratch(scratch)
     seen_hash, seen_token, seen_count = np.zeros(SEEN, np.uint64), np.zeros(SEEN, np.int64), np.zeros(SEEN, np.int64)
     t = 0
     for d in range(n):
         i, end = offsets[d], offsets[d + 1]
         while i < end:
-            i, t, piece = _document(data, i, end, tables, t, start, size, chars, flags, hashes, point, kind, at, cut, tail, seen_hash, seen_token, seen_count)
+            i, t, piece = _document(data, i, end, classes, exceptions, bitmap, joins, t, start, size, chars, flags, hashes, point, kind, at, cut, tail, chosen, length, blocked, seen_hash, seen_token, seen_count)
             if i < end:
                 if piece > scratch:
                     scratch = 2 * piece
-                    point, kind, at = np.empty(scratch, np.int32), np.empty(scratch, np.uint16), np.empty(scratch + 1, np.int64)
-                    cut, tail = np.empty(scratch, np.int64), np.empty(scratch, np.int64)
+                    point, kind, at, cut, tail, chosen, length, blocked = _scratch(scratch)
                 room = max(room + room // 2, t + piece + 64)
                 start, size, chars, flags, hashes = _grown(start, room), _grown(size, room), _grown(chars, room), _grown(flags, room), _grown(hashes, room)
         token_offsets[d + 1] = t
@@ -623,4 +627,4 @@ def _tokenise(data, offsets, tables):  # type: ignore[no-untyped-def]
 @primitive
 def words(batch: Batch) -> Words:
     """Tokens of every document as spaCy's blank English tokenizer cuts them, without whitespace tokens."""
-    return Words(*_tokenise(batch.data, batch.offsets, en.tables()))
+    return Words(*_tokenise(batch.data, batch.offsets, *en.tables()))

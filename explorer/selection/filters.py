@@ -38,12 +38,25 @@ class Filters:
     source: str = ""
 
     def __or__(self, other: Filters | Threshold | Iterable[Threshold]) -> Filters:
-        """Both: a threshold of the right side replaces the left side's on the same signal and reason."""
+        """Both. A threshold of the right side takes the place of the left side's on the same signal, unless both give reasons that differ.
+
+        A replacement without a reason of its own keeps the one it replaces, so that a recipe's limit can be moved:
+        ``recipes["gopher"] | Threshold("gopher_n_words", minimum=100)``.
+        """
         right = as_filters(other)
-        merged = {(t.signal, t.reason): t for t in (*self.filters, *right.filters)}
-        where = " AND ".join(f"({w})" for w in (self.where, right.where) if w) if self.where and right.where else self.where or right.where
+        merged = list(self.filters)
+        for new in right.filters:
+            same = [i for i, old in enumerate(merged) if old.signal == new.signal and new.reason in ("", old.reason)]
+            if same:
+                merged[same[0]] = replace(new, reason=new.reason or merged[same[0]].reason)
+                merged = [t for i, t in enumerate(merged) if i not in same[1:]]
+            else:
+                merged.append(new)
+        where = (
+            " AND ".join(f"({_closed(w)})" for w in (self.where, right.where)) if self.where and right.where else self.where or right.where
+        )
         names = [n for n in (self.name, right.name) if n]
-        return replace(self, filters=tuple(merged.values()), where=where, sample=right.sample or self.sample, name=" + ".join(names))
+        return replace(self, filters=tuple(merged), where=where, sample=right.sample or self.sample, name=" + ".join(names))
 
     def __bool__(self) -> bool:
         return bool(self.filters or self.where or self.sample)
@@ -86,11 +99,17 @@ class Filters:
         unknown = sorted(set(given) - set(KEYS))
         if unknown:
             raise SelectionError(f"Unknown key {unknown[0]!r} in the filters. Keys: {', '.join(KEYS)}. Remove or rename it.")
-        thresholds = tuple(Threshold.from_dict(item) for item in given.get("filters") or [])
+        rules = given.get("filters") or []
+        if not isinstance(rules, list | tuple):
+            raise SelectionError(
+                f"'filters' is {rules!r}. It must be a list of thresholds. Example: filters: [{{signal: gopher_n_words, minimum: 50}}]"
+            )
+        for key in ("name", "about", "source", "where"):
+            if not isinstance(given.get(key) or "", str):
+                raise SelectionError(f"{key!r} of the filters is {given[key]!r}. It must be text. Put it in quotes.")
         sample = Sample.from_dict(given["sample"]) if given.get("sample") else None
-        return cls(
-            thresholds, given.get("where") or "", sample, given.get("name") or "", given.get("about") or "", given.get("source") or ""
-        )
+        texts = {key: given.get(key) or "" for key in ("where", "name", "about", "source")}
+        return cls(tuple(Threshold.from_dict(item) for item in rules), sample=sample, **texts)
 
     @classmethod
     def from_yaml(cls, text: str) -> Filters:
@@ -125,3 +144,8 @@ def as_filters(what: Filters | Threshold | Iterable[Threshold] | str | None) -> 
     if isinstance(what, str):
         return Filters(where=what)
     return Filters(tuple(what))
+
+
+def _closed(where: str) -> str:
+    """A predicate that a bracket can follow: a line comment at its end must not swallow it."""
+    return f"{where}\n" if "--" in where else where

@@ -50,6 +50,16 @@ class Sample:
     def __post_init__(self) -> None:
         if self.method not in get_args(Method):
             raise SelectionError(f"Sampler {self.method!r} is not known. Samplers: {', '.join(get_args(Method))}. Choose one.")
+        for name, whole in (("fraction", False), ("tokens", False), ("temperature", False), ("documents", True), ("seed", True)):
+            object.__setattr__(self, name, _number(name, getattr(self, name), whole))
+        if self.shares not in ("corpus", "equal"):
+            raise SelectionError(f"The sampler's shares are {self.shares!r}. They are 'corpus' or 'equal'. Choose one.")
+        if not isinstance(self.descending, bool):
+            raise SelectionError(f"The sampler's descending is {self.descending!r}. It must be true or false. Choose one.")
+        for name in ("by", "per"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, str):
+                raise SelectionError(f"The sampler's {name} is {value!r}. It must be the name of a column. Write it as text.")
         needs = {
             "top_fraction_docs": "fraction",
             "top_fraction_size": "fraction",
@@ -72,7 +82,7 @@ class Sample:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise SelectionError(f"The sampler's {name} is {value!r}. It must be above 0. Give a positive number.")
-        if not self.temperature > 0:
+        if self.temperature is None or not self.temperature > 0:
             raise SelectionError(f"The sampler's temperature is {self.temperature!r}. It must be above 0. QuRating uses 1 or 2, MATES 0.5.")
         if self.method == "stratified_budget" and not self.per:
             raise SelectionError(
@@ -96,8 +106,23 @@ class Sample:
             raise SelectionError(
                 f"The sample has an unknown key {unknown[0]!r}. Keys: {', '.join(cls.__dataclass_fields__)}. Remove or rename it."
             )
-        numbers: dict[str, Any] = {k: float(v) if k in ("tokens", "fraction", "temperature") and isinstance(v, str) else v for k, v in given.items()}
+        numbers: dict[str, Any] = {
+            k: float(v) if k in ("tokens", "fraction", "temperature") and isinstance(v, str) else v for k, v in given.items()
+        }
         return cls(**numbers)
+
+
+def _number(name: str, value: Any, whole: bool) -> float | int | None:
+    """A setting as a plain Python number; YAML reads 2e9 as text, so text that is a number counts."""
+    if value is None:
+        return None
+    try:
+        number = float(value)
+        if not isinstance(value, bool) and math.isfinite(number) and (not whole or number == int(number)):
+            return int(value) if whole and not isinstance(value, str) else int(number) if whole else number
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise SelectionError(f"The sampler's {name} is {value!r}. It must be a {'whole ' if whole else ''}number. Write it as one.")
 
 
 def ranked(score: np.ndarray, key: np.ndarray, *, descending: bool = True) -> np.ndarray:

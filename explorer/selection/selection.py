@@ -22,6 +22,7 @@ from explorer.selection.threshold import Threshold
 
 MOST_RULES = 63
 WHERE = "where"
+SAMPLE = "sample"
 
 
 @dataclass(frozen=True)
@@ -133,13 +134,16 @@ class Selection:
         return kept
 
     def dropped(self, reason: str | None = None) -> np.ndarray:
-        """Numbers of the dropped documents, ascending; with a reason, those that fail it first."""
+        """Numbers of the dropped documents, ascending; with a reason, those that fail it first ("sample": left out by the sampler)."""
         if reason is None:
             return np.flatnonzero(~self.mask())
         ids = [*(t.id for t in self.filters.filters), *([WHERE] if self.filters.where else [])]
-        if reason not in ids:
-            raise SelectionError(f"{reason!r} is no rule of this selection. Rules: {', '.join(ids) or 'none'}. Name one of them.")
-        return np.flatnonzero(self.first_failure() == ids.index(reason))
+        if reason in ids:
+            return np.flatnonzero(np.isin(self.first_failure(), [i for i, name in enumerate(ids) if name == reason]))
+        if reason == SAMPLE and self.filters.sample:
+            return np.flatnonzero((self.failures == 0) & ~self.mask())
+        ids += [SAMPLE] if self.filters.sample else []
+        raise SelectionError(f"{reason!r} is no rule of this selection. Rules: {', '.join(ids) or 'none'}. Name one of them.")
 
     def first_failure(self) -> np.ndarray:
         """int8 [n]: the first rule that a document fails, -1 where it passes them all."""
@@ -204,7 +208,7 @@ class Selection:
 
     def sql(self) -> str:
         """The rules as one SELECT over the view ``corpus``; a sampler cannot be said in it and is named in a comment."""
-        parts = [t.sql("DOUBLE" if _is_double(self.corpus, t.signal) else "FLOAT") for t in self.filters.filters]
+        parts = [t.sql(_sql_type(self.corpus, t.signal)) for t in self.filters.filters]
         parts += [f"({self.filters.where})"] if self.filters.where else []
         comment = f"\n-- then sampled: {self.filters.sample.to_dict()}" if self.filters.sample else ""
         return "SELECT *\nFROM corpus" + ("\nWHERE " + "\n  AND ".join(parts) if parts else "") + comment
@@ -266,23 +270,28 @@ def select(corpus: Corpus, what: str | Filters | Threshold | Iterable[Threshold]
     return Selection(corpus, filters)
 
 
-def _is_double(corpus: Corpus, signal: str) -> bool:
+def _sql_type(corpus: Corpus, signal: str) -> str:
+    """FLOAT, DOUBLE or BOOLEAN: how SQL must treat a column to compare as `Threshold.passes` does."""
     from explorer.registry import find_signal
 
     known = find_signal(signal) if corpus.coverage().of(signal) else None
-    if known is not None:
-        return known.dtype != "float32"
-    return str(corpus.schema.field(signal).type) not in ("float", "halffloat")
+    kind = known.dtype if known is not None else str(corpus.schema.field(signal).type)
+    return {"float32": "FLOAT", "float": "FLOAT", "halffloat": "FLOAT", "bool": "BOOLEAN"}.get(kind, "DOUBLE")
 
 
 def _bounds(threshold: Threshold, corpus: Corpus) -> tuple[float, float, bool]:
     """Inclusive bounds in the column's precision, and whether nulls pass."""
     kind = corpus.columns.numbers(threshold.signal).dtype.type
-    low = kind(-np.inf) if threshold.minimum is None else kind(threshold.minimum)
-    high = kind(np.inf) if threshold.maximum is None else kind(threshold.maximum)
-    if threshold.exclusive:
-        low = low if threshold.minimum is None else np.nextafter(low, kind(np.inf))
-        high = high if threshold.maximum is None else np.nextafter(high, kind(-np.inf))
+    with np.errstate(over="ignore"):
+        low = kind(-np.inf) if threshold.minimum is None else kind(threshold.minimum)
+        high = kind(np.inf) if threshold.maximum is None else kind(threshold.maximum)
+        if threshold.exclusive and (
+            (low == np.inf and threshold.minimum is not None) or (high == -np.inf and threshold.maximum is not None)
+        ):
+            low, high = kind(np.inf), kind(-np.inf)  # nothing lies beyond infinity
+        elif threshold.exclusive:
+            low = low if threshold.minimum is None else np.nextafter(low, kind(np.inf))
+            high = high if threshold.maximum is None else np.nextafter(high, kind(-np.inf))
     return low, high, threshold.nulls == "keep"
 
 

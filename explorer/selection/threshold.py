@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any, Literal
 
 import numpy as np
@@ -36,15 +37,26 @@ class Threshold:
     source: str = ""
 
     def __post_init__(self) -> None:
+        if not isinstance(self.signal, str) or not self.signal:
+            raise SelectionError(f"A threshold's signal is {self.signal!r}. It must be the name of a signal or column. Give its name.")
         for name, value in (("minimum", self.minimum), ("maximum", self.maximum)):
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or value != value):
-                raise SelectionError(f"The {name} of {self.signal!r} is {value!r}. It must be a number. Give a number or leave it out.")
+            object.__setattr__(self, name, _number(value, f"The {name} of {self.signal!r}"))
+        for name, kind in (("exclusive", bool), ("reason", str), ("source", str)):
+            value = getattr(self, name)
+            if not isinstance(value, kind):
+                kinds = "true or false" if kind is bool else "text"
+                raise SelectionError(f"{name}={value!r} on {self.signal!r} is not {kinds}. It must be {kinds}. Write it so.")
         if self.minimum is None and self.maximum is None:
             raise SelectionError(f"The threshold on {self.signal!r} has no bound. It needs a minimum, a maximum or both. Add one.")
-        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
-            raise SelectionError(
-                f"The threshold on {self.signal!r} keeps nothing: its minimum {self.minimum:g} is above its maximum {self.maximum:g}. Swap them."
-            )
+        if self.minimum is not None and self.maximum is not None:
+            if self.minimum > self.maximum:
+                raise SelectionError(
+                    f"The threshold on {self.signal!r} keeps nothing: its minimum {self.minimum:g} is above its maximum {self.maximum:g}. Swap them."
+                )
+            if self.exclusive and self.minimum == self.maximum:
+                raise SelectionError(
+                    f"The threshold on {self.signal!r} keeps nothing: nothing lies strictly between {self.minimum:g} and itself. Make it inclusive."
+                )
         if self.nulls not in ("drop", "keep"):
             raise SelectionError(f"nulls={self.nulls!r} on {self.signal!r} is not known. It is 'drop' or 'keep'. Choose one.")
 
@@ -74,13 +86,16 @@ class Threshold:
         return (inside & ~np.isnan(values)) | kept
 
     def sql(self, kind: str = "FLOAT") -> str:
-        """The same rule as an SQL predicate over a column of this type."""
+        """The same rule as an SQL predicate over a column of this type (FLOAT, DOUBLE or BOOLEAN)."""
         column = quote(self.signal)
+        if kind == "BOOLEAN":
+            column, kind = f"CAST({column} AS TINYINT)", "FLOAT"
         low, high = (">", "<") if self.exclusive else (">=", "<=")
-        parts = [f"{column} {low} CAST({self.minimum!r} AS {kind})"] if self.minimum is not None else []
-        parts += [f"{column} {high} CAST({self.maximum!r} AS {kind})"] if self.maximum is not None else []
+        parts = [f"{column} {low} {_literal(self.minimum, kind)}"] if self.minimum is not None else []
+        # DuckDB holds NaN to be above every number: without a maximum it has to be turned away by name.
+        parts += [f"{column} {high} {_literal(self.maximum, kind)}"] if self.maximum is not None else [f"NOT isnan({column})"]
         rule = " AND ".join(parts)
-        return f"({rule} OR {column} IS NULL)" if self.nulls == "keep" else rule
+        return f"({rule} OR {column} IS NULL OR isnan({column}))" if self.nulls == "keep" else rule
 
     def to_dict(self) -> dict[str, Any]:
         """Fields that are not at their default, in a fixed order."""
@@ -100,3 +115,24 @@ class Threshold:
                 f"The filter on {given['signal']!r} has an unknown key {unknown[0]!r}. Keys: {', '.join(FIELDS)}. Remove or rename it."
             )
         return cls(**given)
+
+
+def _number(value: Any, what: str) -> float | int | None:
+    """A bound as a plain Python number; YAML reads 1e5 as text, so text that is a number counts."""
+    try:
+        number = float(value) if isinstance(value, str) else value
+        if number is None:
+            return None
+        if isinstance(number, Real) and not isinstance(number, bool) and float(number) == float(number):
+            return int(number) if isinstance(number, Integral) else float(number)
+    except (ValueError, OverflowError):
+        pass
+    raise SelectionError(f"{what} is {value!r}. It must be a number. Give a number or leave it out.")
+
+
+def _literal(bound: float, kind: str) -> str:
+    """A bound as SQL in the column's precision; text, because DuckDB reads a bare 0.1 as a decimal."""
+    with np.errstate(over="ignore"):
+        value = np.float32(bound) if kind == "FLOAT" else np.float64(bound)
+    said = str(int(bound)) if float(bound).is_integer() and abs(bound) < 1e15 else f"'{value!s}'"
+    return f"CAST({said} AS {kind})"

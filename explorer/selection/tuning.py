@@ -107,7 +107,7 @@ class Tuning:
         values = self._corpus.columns.numbers(threshold.signal)
         side = self._corpus.coverage().of(threshold.signal)
         stamp = (self._corpus.coverage().scored_rows(threshold.signal), str(side.folder) if side else "")
-        bounds = {b for b in (threshold.minimum, threshold.maximum) if b is not None}
+        bounds = {b for b in (threshold.minimum, threshold.maximum) if b is not None and np.isfinite(b)}
         wanted = bounds | {p.value for p in published(threshold.signal)}
         known = self._coded.get(threshold.signal)
         if known is None or known.stamp != stamp or not bounds <= known.keep:

@@ -1,0 +1,205 @@
+"""Commands that measure: the catalogue of signals, and scoring."""
+
+from __future__ import annotations
+
+import signal as signals_of_the_system
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from explorer.cli.options import corpus_options, json_option, opened
+from explorer.cli.output import Stopped, note, print_json, print_table
+from explorer.errors import SignalError
+
+if TYPE_CHECKING:
+    from explorer.engine.local import Progress, ScoreReport
+    from explorer.jobs import Reporter
+    from explorer.registry import Family
+
+
+@click.command()
+@click.argument("name", required=False)
+@json_option
+def signals(name: str | None, as_json: bool) -> None:
+    """List every signal, or say all about one signal or family."""
+    from explorer.registry import families, find
+
+    chosen = [find(name)] if name else list(families().values())
+    if as_json:
+        print_json([_described(family) for family in chosen])
+        return
+    if name is None:
+        rows = [(s.name, f.name, s.unit, _range(s.range), s.direction, ", ".join(f.reads)) for f in chosen for s in f.signals]
+        print_table("Signals", ["signal", "family", "unit", "range", "direction", "reads"], rows)
+        note(f"{sum(len(f.signals) for f in chosen)} signals in {len(chosen)} families. All about one: explorer signals NAME")
+        return
+    family = chosen[0]
+    click.echo(f"{family.name} (version {family.version}): {family.about}")
+    click.echo(f"reads {', '.join(family.reads)}; source: {family.source}")
+    for parameter, value in family.defaults.items():
+        click.echo(f"parameter {parameter} = {value!r}   (change it: -p {family.name}.{parameter}=VALUE)")
+    for s in family.signals:
+        click.echo(f"\n{s.name}  [{s.unit}; {_range(s.range)}; {s.direction}; {s.dtype}]\n  {s.about}")
+        if s.misleads:
+            click.echo(f"  Misleads: {s.misleads}")
+
+
+def _range(bounds: tuple[float | None, float | None]) -> str:
+    return " to ".join("…" if b is None else f"{b:g}" for b in bounds)
+
+
+def _described(family: Family) -> dict[str, Any]:
+    columns = [
+        {
+            "name": s.name,
+            "unit": s.unit,
+            "range": list(s.range),
+            "direction": s.direction,
+            "dtype": s.dtype,
+            "about": s.about,
+            "misleads": s.misleads,
+            "source": s.source,
+        }
+        for s in family.signals
+    ]
+    return {
+        "family": family.name,
+        "version": family.version,
+        "about": family.about,
+        "source": family.source,
+        "reads": list(family.reads),
+        "scope": "document",
+        "parameters": {k: v if isinstance(v, str | int | float | bool | None) else str(v) for k, v in family.defaults.items()},
+        "signals": columns,
+    }
+
+
+@click.command()
+@corpus_options
+@click.option("-s", "--signals", "names", required=True, multiple=True, metavar="NAME[,NAME…]", help="Families, signals, or: heuristics.")
+@click.option("-p", "--parameter", "parameters", multiple=True, metavar="FAMILY.KEY=VALUE", help="A family's parameter; repeatable.")
+@click.option("--workers", type=click.IntRange(1), help="Threads [default: the machine's processors].")
+@click.option("--limit", type=click.IntRange(1), help="Only the row groups of the first so many documents.")
+@json_option
+@click.pass_obj
+def score(
+    reporter: Reporter | None,
+    paths: tuple[str, ...],
+    workspace: str | None,
+    names: tuple[str, ...],
+    parameters: tuple[str, ...],
+    workers: int | None,
+    limit: int | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Compute signals for every document that lacks them.
+
+    It may be stopped at any time (Ctrl-C): the row groups in flight are finished and kept, and the same command carries on.
+    """
+    corpus = opened(paths, workspace, options)
+    wanted = [name for part in names for name in part.split(",") if name.strip()]
+    report = compute(corpus, [n.strip() for n in wanted], reporter, parse_parameters(parameters), workers=workers, limit=limit)
+    if as_json:
+        print_json(
+            {
+                "families": list(report.families),
+                "documents": report.rows,
+                "computed": report.computed,
+                "reused": report.reused,
+                "seconds": report.seconds,
+                "text_bytes": report.text_bytes,
+                "nulls": dict(report.nulls),
+                "workspace": str(corpus.workspace.path),
+            }
+        )
+        return
+    click.echo(str(report))
+    nulls = sorted(((n, name) for name, n in report.nulls.items() if n), reverse=True)
+    if nulls:
+        most = ", ".join(f"{name} {n:,}" for n, name in nulls[:8])
+        click.echo(f"undefined (null) for some documents: {most}{f' and {len(nulls) - 8} more signals' if len(nulls) > 8 else ''}")
+
+
+def compute(
+    corpus: Any,
+    names: list[str],
+    reporter: Reporter | None = None,
+    parameters: dict[str, dict[str, Any]] | None = None,
+    *,
+    workers: int | None = None,
+    limit: int | None = None,
+) -> ScoreReport:
+    """Score with a bar or a job's record, and stop in good order when asked to.
+
+    Raises:
+        Stopped: it was asked to stop before the end.
+
+    """
+    from explorer.engine.bars import progress_bar
+    from explorer.engine.local import score as compute_signals
+
+    with stopping() as cancel, progress_bar("scoring") as bar:
+
+        def show(progress: Progress) -> None:
+            bar(progress)
+            if reporter is not None:
+                reporter.show(progress.done_rows, progress.total_rows, progress.rate, progress.remaining)
+
+        report = compute_signals(corpus, names, parameters=parameters, workers=workers, limit=limit, on_progress=show, cancel=cancel)
+    if report.cancelled:
+        done = report.computed + report.reused
+        raise Stopped(f"Stopped: {done:,} of {report.rows:,} documents are scored and kept. Run the same command again to carry on.")
+    return report
+
+
+@contextmanager
+def stopping() -> Iterator[threading.Event]:
+    """An event that Ctrl-C or a polite kill sets; a second Ctrl-C stops at once."""
+    cancel = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield cancel
+        return
+
+    def stop(number: int, _frame: object) -> None:
+        if cancel.is_set() and number == signals_of_the_system.SIGINT:
+            raise KeyboardInterrupt
+        cancel.set()
+        note("Stopping when the row groups in flight are done; press Ctrl-C again to stop at once.")
+
+    watched = (signals_of_the_system.SIGINT, signals_of_the_system.SIGTERM)
+    before: list[Callable[..., Any] | int | None] = [signals_of_the_system.signal(number, stop) for number in watched]
+    try:
+        yield cancel
+    finally:
+        for number, handler in zip(watched, before, strict=True):
+            signals_of_the_system.signal(number, handler)
+
+
+def parse_parameters(given: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    """``family.key=value`` by family; a value is read as YAML, so numbers, true and null mean what they say.
+
+    Raises:
+        SignalError: not of that form, or no such family.
+
+    """
+    import yaml
+
+    from explorer.registry import find
+
+    found: dict[str, dict[str, Any]] = {}
+    for item in given:
+        path, equals, value = item.partition("=")
+        family, dot, key = path.strip().partition(".")
+        if not (equals and dot and family and key):
+            raise SignalError(f"Parameter {item!r} cannot be read. It is FAMILY.KEY=VALUE. Example: -p language.max_chars=2000")
+        try:
+            found.setdefault(find(family).name, {})[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise SignalError(
+                f"The value of parameter {item!r} cannot be read. It is a number, true, false, null or a text. Put it in quotes."
+            ) from error
+    return found

@@ -1,0 +1,157 @@
+"""Find documents by what their text says: row numbers first, texts only of the few that are shown."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from explorer.corpus.database import literal, quote
+from explorer.corpus.roles import is_number
+from explorer.errors import SelectionError
+
+if TYPE_CHECKING:
+    from explorer.corpus.corpus import Corpus
+
+Mode = Literal["contains", "regex"]
+Rows = Sequence[int] | np.ndarray
+
+SECONDS = 60.0  # after which a search is given up
+
+
+@dataclass(frozen=True)
+class Search:
+    """What to look for and in which order to show it.
+
+    Attributes:
+        text: what the document's text must hold; empty for every document.
+        mode: "contains" takes it as it is written, "regex" as a regular expression (RE2: no look-around, no back references).
+        match_case: whether capitals count.
+        where: a further SQL predicate over columns and signals.
+        sort: a column or computed signal; None for the corpus' order.
+        descending: largest first. Undefined values come last either way.
+
+    """
+
+    text: str = ""
+    mode: Mode = "contains"
+    match_case: bool = False
+    where: str = ""
+    sort: str | None = None
+    descending: bool = True
+
+    def predicate(self, column: str) -> str:
+        """The search as SQL over a text column; empty when every document matches."""
+        parts = []
+        if self.text and self.mode == "regex":
+            parts.append(f"regexp_matches({quote(column)}, {literal(self.text)}, '{'c' if self.match_case else 'i'}')")
+        elif self.text and self.match_case:
+            parts.append(f"contains({quote(column)}, {literal(self.text)})")
+        elif self.text:
+            parts.append(f"contains(lower({quote(column)}), lower({literal(self.text)}))")
+        parts += [f"(\n{self.where}\n)"] if self.where.strip() else []
+        return " AND ".join(parts)
+
+
+@dataclass(frozen=True)
+class Found:
+    """Numbers of the documents that match, in the order asked for, and how long it took."""
+
+    rows: Rows
+    seconds: float
+
+
+def search(corpus: Corpus, what: Search, within: np.ndarray | None = None, *, seconds: float = SECONDS) -> Found:
+    """Find documents.
+
+    Args:
+        corpus: where to look.
+        what: text, predicate and order.
+        within: numbers of the documents to look among (a selection's rows); None for all.
+        seconds: time after which it is given up.
+
+    Raises:
+        SelectionError: the expression or predicate cannot be run, or it takes too long.
+        ColumnNotFoundError, SignalError: the column to sort by is not there.
+
+    """
+    started = time.monotonic()
+    predicate = what.predicate(corpus.roles.text)
+    rows: Rows = range(len(corpus)) if within is None else within
+    if predicate:
+        matching = corpus.database.matching_rows(predicate, seconds=seconds).to_numpy()
+        rows = matching if within is None else within[np.isin(within, matching, assume_unique=True)]
+    if what.sort:
+        rows = _sorted(corpus, np.asarray(rows, np.int64), what.sort, what.descending)
+    return Found(rows, time.monotonic() - started)
+
+
+def sortable(corpus: Corpus) -> list[str]:
+    """Columns and computed signals that documents can be sorted by."""
+    return list(
+        dict.fromkeys([*corpus.columns.numeric(), *(f.name for f in corpus.schema if _has_order(f.type) and f.name != corpus.roles.text)])
+    )
+
+
+def hits(text: str, what: Search, most: int = 2000) -> list[tuple[int, int]]:
+    """Where a document's text holds what was looked for: (first character, character after the last), at most ``most``.
+
+    A regular expression that Python's engine does not know, or one that could take it very long, marks nothing.
+    """
+    if not what.text:
+        return []
+    if what.mode == "contains":
+        flags = 0 if what.match_case else re.IGNORECASE
+        found = re.finditer(re.escape(what.text), text, flags)
+        return [m.span() for m, _ in zip(found, range(most), strict=False)]
+    import polars as pl
+
+    # Rust's engine, like DuckDB's RE2, takes time linear in the text; Python's own can take exponential time.
+    pattern = what.text if what.match_case else f"(?i){what.text}"
+    try:
+        matches = pl.Series([text.encode("utf-8", "replace").decode()]).str.extract_all(pattern).item()
+    except pl.exceptions.PolarsError:
+        return []
+    spans, start = [], 0
+    for match in matches[:most]:
+        at = text.find(match, start)
+        if match and at >= 0:
+            spans.append((at, at + len(match)))
+            start = at + len(match)
+    return spans
+
+
+def _sorted(corpus: Corpus, rows: np.ndarray, column: str, descending: bool) -> np.ndarray:
+    """Rows by a column's value, undefined last, equal values in the corpus' order."""
+    if column in corpus.columns.numeric():
+        values = corpus.columns.numbers(column)[rows].astype(np.float64)
+        return rows[np.argsort(-values if descending else values, kind="stable")]
+    if column not in corpus.schema.names:
+        known = ", ".join(sortable(corpus))
+        raise SelectionError(f"Documents cannot be sorted by {column!r}. Columns: {known}. Choose one of them.")
+    firsts = ", ".join(str(s.first_row) for s in corpus.shards)
+    number = f"([{firsts}])[file_index::BIGINT + 1] + file_row_number"
+    order = "DESC" if descending else "ASC"
+    sql = f"SELECT {number} AS r FROM (SELECT {quote(column)} AS v, file_index, file_row_number FROM {corpus.database.source()}) ORDER BY v {order} NULLS LAST, r"
+    everything = corpus.database.frame(sql)["r"].to_numpy()
+    if len(rows) == len(everything):
+        return everything
+    wanted = np.zeros(len(corpus), bool)
+    wanted[rows] = True
+    return everything[wanted[everything]]
+
+
+def _has_order(kind: pa.DataType) -> bool:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return (
+        is_number(kind)
+        or pa.types.is_temporal(kind)
+        or pa.types.is_string(kind)
+        or pa.types.is_large_string(kind)
+        or pa.types.is_string_view(kind)
+    )

@@ -1,0 +1,250 @@
+"""The registry of exporters, what one reports, and the one way an export reaches its folder: whole, hashed and signed, or not at all."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+import pkgutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from explorer import __version__
+from explorer.errors import ExportError
+from explorer.manifest.folders import check_replaceable, hash_all, new_folder
+from explorer.manifest.model import Manifest, digest, read_manifest
+
+SCHEMA = "corpus-explorer/export/1"
+SUFFIX = ".provenance.json"
+NEUTRAL = {
+    "selection": "which documents",
+    "repeat": "copies of a document",
+    "order": "order of documents inside a source",
+    "weight": "share of tokens a source has",
+    "epochs": "passes, budgets and max_epochs",
+    "stages": "stages one after another",
+    "loss_weight": "weight of a document's loss",
+    "transform": "what is done to the text",
+    "tokenizer": "whose tokens",
+    "sequence_length": "tokens a training sequence holds",
+}
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What became of one field of the manifest: ``exact``, ``approximated`` (by ``number``, as ``reason`` says) or ``dropped``."""
+
+    field: str
+    how: Literal["exact", "approximated", "dropped"]
+    reason: str
+    number: float | None = None
+
+
+@dataclass(frozen=True)
+class LossReport:
+    """One `Loss` a neutral field: what a trainer's files keep of the manifest and what they cannot say."""
+
+    items: tuple[Loss, ...]
+
+    @property
+    def lossless(self) -> bool:
+        """Whether every field is exact."""
+        return all(item.how == "exact" for item in self.items)
+
+    def of(self, field: str) -> Loss:
+        """What became of one field."""
+        return next(item for item in self.items if item.field == field)
+
+    def __str__(self) -> str:
+        return "\n".join(f"{item.field:<16}{item.how:<13}{item.reason}" for item in self.items)
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        rows = "".join(f"<tr><td>{escape(i.field)}</td><td>{i.how}</td><td>{escape(i.reason)}</td></tr>" for i in self.items)
+        return f"<table>{rows}</table>"
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """A finished export: its folder, the files in it (provenance last), and what was lost."""
+
+    exporter: str
+    folder: Path
+    files: tuple[Path, ...]
+    loss: LossReport
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return f"<b>{len(self.files)} files in {escape(str(self.folder))}</b>{self.loss._repr_html_()}"
+
+
+Write = Callable[..., Iterable[Loss]]
+
+
+@dataclass(frozen=True)
+class Exporter:
+    """How one trainer's files are written: a function ``(manifest, folder, *, root, options) -> losses``."""
+
+    name: str
+    about: str
+    extra: str | None
+    write: Write
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Options and their defaults, from the function's signature."""
+        parameters = inspect.signature(self.write).parameters.values()
+        return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "root"}
+
+
+_exporters: dict[str, Exporter] = {}
+
+
+def exporter(name: str, *, about: str, extra: str | None = None) -> Callable[[Write], Write]:
+    """Register ``(manifest, folder, *, root, option=default, …) -> losses`` as the exporter ``name``.
+
+    The function writes its files into ``folder`` (empty, private, renamed when all is done), computes no new decision, and gives one
+    `Loss` for each field in `NEUTRAL`. ``root`` is where source files are looked for first; ``extra`` is the installable extra of the
+    package that loads the result.
+    """
+
+    def register(write: Write) -> Write:
+        known = _exporters.get(name)
+        if known is not None and known.write.__module__ != write.__module__:
+            raise ExportError(
+                f"Exporter {name!r} is already registered by {known.write.__module__}. Choose another name in {write.__module__}."
+            )
+        _exporters[name] = Exporter(name, about, extra, write)
+        return write
+
+    return register
+
+
+@cache
+def _discover() -> None:
+    """Import every module of ``explorer.exporters``; there is no list to forget."""
+    import explorer.exporters as package
+
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"explorer.exporters.{module.name}")
+
+
+def exporters() -> dict[str, Exporter]:
+    """All registered exporters by name."""
+    _discover()
+    return dict(sorted(_exporters.items()))
+
+
+def export(
+    manifest: Manifest | str | os.PathLike[str],
+    *,
+    to: str,
+    out: str | os.PathLike[str],
+    root: str | os.PathLike[str] | None = None,
+    **options: Any,
+) -> ExportReport:
+    """Write a trainer's own files for a manifest.
+
+    Args:
+        manifest: a manifest, its folder or its ``manifest.json``.
+        to: name of the exporter; see `exporters`.
+        out: folder to write: absent, empty, or an earlier export, which is replaced.
+        root: folder under which source files are looked for when they are no longer where the manifest says.
+        **options: of the exporter.
+
+    Returns:
+        The files, and what the trainer's format cannot say.
+
+    Raises:
+        ManifestError: the manifest is missing or was edited.
+        ExportError: the exporter or an option is unknown, a source file is missing or changed, or ``out`` cannot be used. Nothing is
+            left of a failed export.
+
+    """
+    known = exporters()
+    if to not in known:
+        raise ExportError(f"There is no exporter {to!r}. Exporters: {', '.join(known)}. Name one of them.")
+    chosen = known[to]
+    for option in options:
+        if option not in chosen.options:
+            raise ExportError(
+                f"Exporter {to!r} has no option {option!r}. Options: {', '.join(chosen.options) or 'none'}. Remove or rename it."
+            )
+    if not isinstance(manifest, Manifest):
+        manifest = read_manifest(manifest)
+    folder = Path(out).expanduser().absolute()
+    _refuse_sources(manifest, folder, root)
+    check_replaceable(folder, what="an export of ours", ours=_is_export, error=ExportError)
+    with new_folder(folder, what="an export of ours", ours=_is_export, error=ExportError) as temporary:
+        try:
+            report = LossReport(tuple(chosen.write(manifest, temporary, root=root, **options)))
+        except pa.ArrowException as error:
+            raise ExportError(
+                f"The export to {to!r} failed: {str(error).splitlines()[0]}. Nothing was left behind. Check the sources with: explorer verify MANIFEST"
+            ) from error
+        missing = [name for name in NEUTRAL if name not in {item.field for item in report.items}]
+        if missing:
+            raise ExportError(
+                f"Exporter {to!r} does not say what becomes of {missing[0]!r}. Every neutral field must be reported. Mend the exporter."
+            )
+        names = sorted(p.relative_to(temporary).as_posix() for p in temporary.rglob("*") if p.is_file())
+        _sign(chosen, manifest, temporary, names, report, {**chosen.options, **options})
+    files = tuple(folder / name for name in [*names, f"{to}{SUFFIX}"])
+    return ExportReport(to, folder, files, report)
+
+
+def _sign(chosen: Exporter, manifest: Manifest, folder: Path, names: list[str], report: LossReport, options: Mapping[str, Any]) -> None:
+    """Write what was exported, from which manifest and with which hashes; the last file of an export."""
+    import json
+
+    hashes = hash_all(folder / name for name in names)
+    said: dict[str, Any] = {
+        "schema": SCHEMA,
+        "exporter": chosen.name,
+        "options": dict(options),
+        "manifest": {"name": manifest.name, "hash": manifest.hash},
+        "provenance": {"tool": "corpus-explorer", "version": __version__},
+        "files": [{"path": name, "sha256": sha, "bytes": (folder / name).stat().st_size} for name, sha in zip(names, hashes, strict=True)],
+        "loss": [asdict(item) for item in report.items],
+    }
+    said["hash"] = digest(said)
+    text = json.dumps(said, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    (folder / f"{chosen.name}{SUFFIX}").write_text(text, encoding="utf-8")
+
+
+def _is_export(folder: Path) -> bool:
+    """Whether a folder holds one export of ours and nothing that it did not write."""
+    import json
+
+    signed = list(folder.glob(f"*{SUFFIX}"))
+    if len(signed) != 1:
+        return False
+    try:
+        said = json.loads(signed[0].read_text(encoding="utf-8"))
+        written = {item["path"] for item in said["files"]} if said["schema"] == SCHEMA else set()
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    there = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir()}
+    return bool(written) and there <= written | {signed[0].name}
+
+
+def _refuse_sources(manifest: Manifest, folder: Path, root: str | os.PathLike[str] | None) -> None:
+    from explorer.manifest.folders import locate
+
+    target = os.path.realpath(folder)
+    for source in manifest.sources:
+        for file in source.files:
+            path = locate(file, manifest.folder, root)
+            if path is not None and "://" not in path and os.path.commonpath([target, os.path.realpath(path)]) == target:
+                raise ExportError(
+                    f"{str(folder)!r} holds the source file {path!r}. Sources are never written over. Give --out another folder."
+                )
+    if manifest.folder is not None and os.path.commonpath([target, os.path.realpath(manifest.folder)]) == target:
+        raise ExportError(f"{str(folder)!r} holds the manifest itself. An export goes to a folder of its own. Give --out another folder.")

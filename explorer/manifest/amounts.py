@@ -1,0 +1,218 @@
+"""The arithmetic of a mixture: from one amount a source to tokens, epochs and copies a document; pure functions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from explorer.errors import ManifestError
+from explorer.manifest.model import AMOUNTS, Given
+
+R_STAR = 15.387756  # Muennighoff et al. 2023, arXiv:2305.16264; constant of the published fit (huggingface/datablations)
+MANY_EPOCHS, TOO_MANY_EPOCHS = 4.0, 16.0
+
+
+@dataclass(frozen=True)
+class Unique:
+    """Kept documents of a source, each once, and their tokens."""
+
+    documents: int
+    tokens: float
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a source shall give: an exact number of ``documents`` where that was asked for, else ``tokens``."""
+
+    given: Given
+    tokens: float
+    documents: int | None = None
+
+
+def effective_tokens(tokens: float, unique: float) -> float:
+    """Tokens of fresh data that ``tokens`` drawn from ``unique`` ones are worth.
+
+    ``U + U R (1 - exp(-r / R))`` with ``r = D / U - 1`` repeats and R = 15.387756; up to one epoch every token counts in full.
+
+    Source: Muennighoff et al. 2023, Scaling Data-Constrained Language Models, equation 5, arXiv:2305.16264.
+    """
+    if tokens <= unique or unique <= 0:
+        return tokens
+    repeats = tokens / unique - 1
+    return unique + unique * R_STAR * (1 - math.exp(-repeats / R_STAR))
+
+
+def targets(
+    unique: Mapping[str, Unique],
+    given: Mapping[str, Given],
+    *,
+    budget_tokens: float | None = None,
+    max_epochs: Mapping[str, float | None] | None = None,
+) -> tuple[dict[str, Target], list[str]]:
+    """Tokens or documents that each source shall give, and what a reader must be told.
+
+    - ``epochs`` and ``documents`` are passes over, and a number of, documents; ``tokens`` is a number of tokens.
+    - ``weight`` sources divide what the others leave of the budget in proportion to their weights. Without a budget they take as
+      much as they can until the first of them has been seen ``max_epochs`` times (once unless given).
+    - Nothing given for any source: every kept document once; with a budget, equal epochs that meet it.
+    - A weight's target beyond ``max_epochs`` is cut to it, and said so; the rest is not given to other sources.
+
+    Raises:
+        ManifestError: an amount for some sources and none for others, more than one for a source, an amount out of range, a source
+            that keeps nothing, or an explicit amount beyond ``max_epochs``.
+
+    """
+    caps = dict(max_epochs or {})
+    for name, kept in unique.items():
+        _check(name, kept, given.get(name, Given()), caps.get(name))
+    asked = {name: _only(name, given.get(name, Given())) for name in unique}
+    silent = [name for name, amount in asked.items() if amount is None]
+    warnings: list[str] = []
+    if silent and len(silent) < len(asked):
+        raise ManifestError(
+            f"Source {silent[0]!r} has no amount while others have one. Every source takes exactly one of {', '.join(AMOUNTS)}. Give it one, for example epochs: 1"
+        )
+    if silent:
+        return _nothing_given(unique, budget_tokens, caps, warnings), warnings
+    found: dict[str, Target] = {}
+    for name, kept in unique.items():
+        amount, value = asked[name] or ("", 0.0)
+        if amount == "weight":
+            continue
+        limit = caps.get(name)
+        if amount == "epochs":
+            documents = round(value * kept.documents)
+            found[name], passes = Target(given[name], value * kept.tokens, documents), value
+        elif amount == "documents":
+            found[name], passes = Target(given[name], kept.tokens * value / kept.documents, int(value)), value / kept.documents
+        else:
+            passes = value / kept.tokens
+            found[name] = Target(given[name], value)
+        if limit is not None and passes > limit * (1 + 1e-9):
+            raise ManifestError(
+                f"Source {name!r} is asked for {value:,g} {amount}, which is {passes:.4g} epochs. Its max_epochs is {limit:g}. Lower the amount or raise max_epochs."
+            )
+    weighted = {name: float(pair[1]) for name, pair in asked.items() if pair and pair[0] == "weight"}
+    fixed = sum(t.tokens for t in found.values())
+    if weighted:
+        _divide(weighted, unique, given, budget_tokens, fixed, caps, found, warnings)
+    total = sum(t.tokens for t in found.values())
+    if budget_tokens is not None and not weighted and not math.isclose(total, budget_tokens, rel_tol=0.005):
+        warnings.append(f"The sources come to {total:,.0f} tokens; the budget is {budget_tokens:,.0f}. No source has a weight to fill it.")
+    return {name: found[name] for name in unique}, warnings
+
+
+def _nothing_given(
+    unique: Mapping[str, Unique], budget: float | None, caps: Mapping[str, float | None], warnings: list[str]
+) -> dict[str, Target]:
+    if budget is None:
+        return {name: Target(Given(), kept.tokens, kept.documents) for name, kept in unique.items()}
+    total = sum(kept.tokens for kept in unique.values())
+    if total <= 0:
+        raise ManifestError(
+            "The kept documents have no tokens, so a token budget cannot be met. Leave out budget_tokens, or give documents."
+        )
+    found = {name: Target(Given(), budget * kept.tokens / total) for name, kept in unique.items()}
+    return {name: _capped(name, target, unique[name], caps.get(name), warnings) for name, target in found.items()}
+
+
+def _divide(
+    weighted: Mapping[str, float],
+    unique: Mapping[str, Unique],
+    given: Mapping[str, Given],
+    budget: float | None,
+    fixed: float,
+    caps: Mapping[str, float | None],
+    found: dict[str, Target],
+    warnings: list[str],
+) -> None:
+    total = sum(weighted.values())
+    if not math.isclose(total, 1.0, abs_tol=1e-6) and len(weighted) == len(unique):
+        warnings.append(f"The weights add up to {total:g}; they were divided by it.")
+    if budget is not None:
+        rest = budget - fixed
+        if rest <= 0:
+            raise ManifestError(
+                f"Nothing is left of the budget of {budget:,.0f} tokens for the weighted sources ({', '.join(weighted)}): the others take {fixed:,.0f}. Raise budget_tokens or lower the others."
+            )
+    else:
+        rest = min(unique[name].tokens * (caps.get(name) or 1.0) / weight for name, weight in weighted.items()) * total
+        warnings.append(
+            f"No budget_tokens is given: the weighted sources come to {rest:,.0f} tokens, the most before one of them passes its max_epochs (1 unless given)."
+        )
+    for name, weight in weighted.items():
+        target = Target(given[name], rest * weight / total)
+        found[name] = _capped(name, target, unique[name], caps.get(name), warnings)
+
+
+def _capped(name: str, target: Target, kept: Unique, limit: float | None, warnings: list[str]) -> Target:
+    most = math.inf if limit is None else limit * kept.tokens
+    if target.tokens <= most * (1 + 1e-9):
+        return target
+    warnings.append(
+        f"{name} was asked for {target.tokens:,.0f} tokens, {target.tokens / kept.tokens:.4g} epochs; max_epochs {limit:g} leaves {most:,.0f}. The other sources were not raised."
+    )
+    return Target(target.given, most)
+
+
+def _only(name: str, given: Given) -> tuple[str, float] | None:
+    said = [(amount, float(getattr(given, amount))) for amount in AMOUNTS if getattr(given, amount) is not None]
+    if len(said) > 1:
+        raise ManifestError(
+            f"Source {name!r} has {' and '.join(amount for amount, _ in said)}. Every source takes exactly one of {', '.join(AMOUNTS)}. Remove the others."
+        )
+    return said[0] if said else None
+
+
+def _check(name: str, kept: Unique, given: Given, limit: float | None) -> None:
+    if kept.documents == 0:
+        raise ManifestError(f"Source {name!r} keeps no document. A source needs at least one. Loosen its filters or leave it out.")
+    for amount in (*AMOUNTS, "max_epochs"):
+        value = limit if amount == "max_epochs" else getattr(given, amount)
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
+            raise ManifestError(
+                f"Source {name!r} has {amount} {value!r}. It must be a number above 0. Correct it, or leave the source out."
+            )
+        if amount == "documents" and value != int(value):
+            raise ManifestError(f"Source {name!r} has documents {value!r}. It must be a whole number. Round it, or give epochs.")
+        if amount in ("weight", "tokens") and kept.tokens <= 0:
+            raise ManifestError(f"Source {name!r} has {amount}, but its kept documents have no tokens. Give documents or epochs instead.")
+
+
+def copies(target: Target, tokens: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """How often each kept document is emitted: int32 [n].
+
+    Whole epochs first; what is left is a partial pass over the documents in the order of ``drawn``. A target in documents is met
+    exactly. A target in tokens takes documents until the rest is reached, with or without the last one, whichever is nearer.
+
+    Args:
+        target: what the source shall give.
+        tokens: float64 [n], tokens of each kept document.
+        drawn: int64 [n], positions in a seeded random order; only the partial pass uses it.
+
+    """
+    n = len(tokens)
+    if target.documents is not None:
+        whole, part = divmod(target.documents, n)
+    else:
+        total = float(tokens.sum())
+        whole = int(target.tokens / total + 1e-9)
+        rest = max(0.0, target.tokens - whole * total)
+        part = 0
+        if rest > 1e-9 * total:
+            running = np.cumsum(tokens[drawn])
+            part = min(int(np.searchsorted(running, rest, side="left")), n - 1)
+            short = rest - (running[part - 1] if part else 0.0)
+            part += int(running[part] - rest < short)
+    if whole + (part > 0) > np.iinfo(np.int32).max:
+        raise ManifestError(
+            f"{whole:,} epochs are too many: a document can be repeated at most {np.iinfo(np.int32).max:,} times. Lower the amount."
+        )
+    times = np.full(n, whole, np.int32)
+    times[drawn[:part]] += 1
+    return times

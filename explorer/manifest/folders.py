@@ -1,0 +1,151 @@
+"""Finished folders: built under another name, flushed, renamed; and files found, hashed and named relative to such a folder."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import socket
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from explorer.corpus.files import Shard, read_footers
+from explorer.errors import ExplorerError
+from explorer.manifest.model import SourceFile
+
+CHUNK = 1 << 22
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@contextmanager
+def new_folder(out: Path, *, what: str, ours: Callable[[Path], bool], error: type[ExplorerError]) -> Iterator[Path]:
+    """A temporary folder beside ``out`` that takes its name when the block ends well, and is removed when it does not.
+
+    ``out`` may be absent, empty, or hold an earlier result (``ours``), which is replaced as a whole. A killed process leaves a hidden
+    ``.NAME.HOST-PID.partial`` that the next run on the same machine removes.
+
+    Raises:
+        ExplorerError: of the type ``error``: ``out`` holds something else, or cannot be written.
+
+    """
+    check_replaceable(out, what=what, ours=ours, error=error)
+    host = socket.gethostname().split(".")[0] or "host"
+    temporary = out.with_name(f".{out.name}.{host}-{os.getpid()}.partial")
+    old = out.with_name(f".{out.name}.{host}-{os.getpid()}.replaced.partial")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(out, host)
+        temporary.mkdir()
+        yield temporary
+        for path in [*temporary.rglob("*"), temporary]:
+            _flush(path)
+        if out.exists():
+            os.replace(out, old)
+        os.replace(temporary, out)
+        _flush(out.parent)
+    except OSError as problem:
+        raise unwritable(out, problem, error) from problem
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if old.exists() and not out.exists():
+            os.replace(old, out)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def check_replaceable(out: Path, *, what: str, ours: Callable[[Path], bool], error: type[ExplorerError]) -> None:
+    """Refuse a path that is a file, or a folder that holds anything but an earlier result."""
+    if out.exists() and not out.is_dir():
+        raise error(f"{str(out)!r} is a file. {what} is a folder. Give --out a new or empty folder.")
+    if out.is_dir() and any(out.iterdir()) and not ours(out):
+        held = ", ".join(sorted(p.name for p in out.iterdir())[:4])
+        raise error(
+            f"{str(out)!r} is not empty and is not {what}: it holds {held}. It was left as it is. Give --out a new or empty folder."
+        )
+
+
+def unwritable(path: Path, problem: OSError, error: type[ExplorerError]) -> ExplorerError:
+    """The one message for a folder that refuses a write."""
+    if problem.errno in FULL or "No space left" in str(problem):
+        return error(
+            f"The disk is full: {str(path)!r} could not be written. Nothing of it was left behind. Free space or give --out a folder on another disk."
+        )
+    return error(
+        f"{str(path)!r} could not be written: {problem.strerror or problem}. Nothing of it was left behind. Give --out a folder you may write to."
+    )
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove_leftovers(out: Path, host: str) -> None:
+    for path in out.parent.glob(f".{glob_escape(out.name)}.{glob_escape(host)}-*.partial"):
+        process = path.name.removesuffix(".partial").removesuffix(".replaced").rsplit("-", 1)[-1]
+        if process.isdigit() and not (int(process) != os.getpid() and _alive(int(process))):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def glob_escape(name: str) -> str:
+    """A file name that a glob matches literally."""
+    import glob
+
+    return glob.escape(name)
+
+
+def _alive(process: int) -> bool:
+    import psutil
+
+    return bool(psutil.pid_exists(process))
+
+
+def sha256(path: str | os.PathLike[str]) -> str:
+    """Sha256 of a local file or fsspec URL, hex digits."""
+    import fsspec
+
+    name, seen = os.fspath(path), hashlib.sha256()
+    with fsspec.open(name, "rb").open() if "://" in name else open(name, "rb") as file:
+        while chunk := file.read(CHUNK):
+            seen.update(chunk)
+    return seen.hexdigest()
+
+
+def hash_all(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
+    """Sha256 of every file, several at a time."""
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        return list(pool.map(sha256, paths))
+
+
+def relative(path: str, folder: Path) -> str:
+    """How a manifest in ``folder`` names a file: POSIX, relative to the folder; a URL as it is."""
+    if "://" in path:
+        return path
+    parent, name = os.path.split(path)  # the file's own name is kept: in download caches it is a link to a blob without one
+    return Path(os.path.relpath(os.path.join(os.path.realpath(parent), name), os.path.realpath(folder))).as_posix()
+
+
+def locate(file: SourceFile, folder: Path | None, root: str | os.PathLike[str] | None = None) -> str | None:
+    """Where a source file is now, or None: at its path relative to the manifest, else under ``root`` by the longest matching tail."""
+    if "://" in file.path:
+        return file.path
+    beside = os.path.normpath(os.path.join(os.path.realpath(folder or "."), file.path))
+    if root is None:
+        return beside if os.path.isfile(beside) else None
+    tail = [part for part in Path(file.path).parts if part != ".."]
+    for start in range(len(tail)):
+        candidate = os.path.join(os.fspath(root), *tail[start:])
+        if os.path.isfile(candidate):
+            return os.path.abspath(candidate)
+    return beside if os.path.isfile(beside) else None
+
+
+def footer(path: str) -> Shard | None:
+    """The shard as its footer describes it now; None when it is no readable Parquet."""
+    shards, _ = read_footers([path])
+    return shards[0] if shards else None

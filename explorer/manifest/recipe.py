@@ -1,0 +1,169 @@
+"""A mix as a YAML file: the recipe that ``explorer mix`` reads. Paths in it are relative to the recipe's folder."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from explorer.corpus.corpus import Corpus, open_corpus
+from explorer.corpus.workspace import Workspace
+from explorer.errors import ManifestError
+from explorer.manifest.model import AMOUNTS, Manifest
+from explorer.manifest.write import mix
+from explorer.selection.filters import Filters
+from explorer.selection.recipes import recipes
+from explorer.selection.selection import Selection, select
+
+KEYS = ("name", "seed", "budget_tokens", "sequence_length", "tokenizer", "sources", "stages")
+SOURCE_KEYS = ("corpus", "filters", "where", "roles", *AMOUNTS, "max_epochs", "order")
+STAGE_KEYS = ("name", "share", "weights", "order")
+
+
+def mix_recipe(
+    path: str | os.PathLike[str], out: str | os.PathLike[str] | None = None, *, workspace: str | os.PathLike[str] | Workspace | None = None
+) -> Manifest:
+    """Read a recipe and mix it; see ``docs/manifest.md`` for its fields.
+
+    Args:
+        path: the YAML file.
+        out: folder of the manifest; None: ``manifests/<name>`` in the workspace.
+        workspace: where the sources' signals are (default: ``EXPLORER_WORKSPACE`` or ``.explorer``).
+
+    Raises:
+        ManifestError: the recipe is not understood, or cannot be met.
+        CorpusError, SelectionError, SignalError: a source cannot be opened or selected from.
+
+    """
+    file = Path(path).expanduser()
+    try:
+        said = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ManifestError(
+            f"Recipe {str(file)!r} cannot be read: {str(error).splitlines()[0]}. Name a YAML file. See: explorer mix --help"
+        ) from error
+    _keys(said, KEYS, f"Recipe {str(file)!r}")
+    listed = said.get("sources")
+    if not isinstance(listed, dict) or not listed:
+        raise ManifestError(
+            f"Recipe {str(file)!r} has no sources. It needs 'sources', a mapping from names to what is read. See: explorer mix --help"
+        )
+    space = workspace if isinstance(workspace, Workspace) else Workspace(workspace)
+    base = file.absolute().parent
+    sources = {str(name): _source(str(name), item, base, space) for name, item in listed.items()}
+    stage = _stage(said.get("stages"), list(sources))
+    asked = {
+        amount: {n: _number(listed[n][amount], f"{n}: {amount}") for n in sources if listed[n].get(amount) is not None}
+        for amount in AMOUNTS
+    }
+    if stage.get("weights"):
+        asked["weight"] = {str(n): _number(w, f"weights: {n}") for n, w in stage["weights"].items()}
+    order = {n: str(listed[n].get("order") or stage.get("order") or "natural") for n in sources}
+    return mix(
+        sources,
+        budget_tokens=_number(said.get("budget_tokens"), "budget_tokens"),
+        weights=asked["weight"],
+        epochs=asked["epochs"],
+        tokens=asked["tokens"],
+        documents=asked["documents"],
+        max_epochs={n: _number(listed[n]["max_epochs"], f"{n}: max_epochs") for n in sources if listed[n].get("max_epochs") is not None},
+        order=order,
+        seed=said.get("seed", 0),
+        sequence_length=said.get("sequence_length"),
+        tokenizer=_tokenizer(said.get("tokenizer"), base),
+        name=str(said.get("name") or file.stem),
+        out=out,
+    )
+
+
+def _source(name: str, item: Any, base: Path, space: Workspace) -> Selection:
+    if isinstance(item, dict) and ("pairs" in item or "on" in item):
+        raise ManifestError(
+            f"Source {name!r} is a source of pairs, which this version cannot mix. Sources are 'corpus: FILES'. Write the accepted rewrites as Parquet and name them as a corpus."
+        )
+    _keys(item, SOURCE_KEYS, f"Source {name!r}")
+    paths = item.get("corpus")
+    if not paths or not isinstance(paths, str | list):
+        raise ManifestError(f"Source {name!r} has no corpus. It needs 'corpus', Parquet files, a folder, a glob or a list of them. Add it.")
+    roles = item.get("roles") or {}
+    if not isinstance(roles, dict):
+        raise ManifestError(f"Source {name!r} has roles {roles!r}. They must be a mapping such as {{text: content}}. Correct them.")
+    corpus: Corpus = open_corpus([_found(str(p), base) for p in ([paths] if isinstance(paths, str) else paths)], workspace=space, **roles)
+    filters = _filters(name, item.get("filters"), base)
+    if item.get("where"):
+        filters = filters | Filters(where=str(item["where"]))
+    return select(corpus, filters)
+
+
+def _filters(name: str, said: Any, base: Path) -> Filters:
+    if said is None:
+        return Filters()
+    if isinstance(said, dict):
+        return Filters.from_dict(said)
+    if isinstance(said, list):
+        return Filters.from_dict({"filters": said})
+    if not isinstance(said, str):
+        raise ManifestError(
+            f"Source {name!r} has filters {said!r}. They must be a filters file, a recipe's name or a list of filters. Correct them."
+        )
+    file = _found(said, base)
+    return Filters.load(file) if os.path.exists(file) or said.endswith((".yaml", ".yml")) else recipes[said]
+
+
+def _found(path: str, base: Path) -> str:
+    """A path of the recipe: beside the recipe, else (when only that exists) in the current folder; absolute paths and URLs as they are."""
+    if "://" in path or os.path.isabs(os.path.expanduser(path)):
+        return os.path.expanduser(path)
+    beside = str(base / path)
+    there = bool(glob.glob(beside, recursive=True)) or os.path.exists(beside)
+    here = bool(glob.glob(path, recursive=True)) or os.path.exists(path)
+    return path if here and not there else beside
+
+
+def _tokenizer(said: Any, base: Path) -> str | None:
+    if said is None:
+        return None
+    beside = base / str(said)
+    return str(beside) if beside.exists() and not Path(str(said)).exists() else str(said)
+
+
+def _stage(said: Any, sources: list[str]) -> dict[str, Any]:
+    if said is None:
+        return {}
+    if not isinstance(said, list) or not all(isinstance(s, dict) for s in said):
+        raise ManifestError(f"stages is {said!r}. It must be a list of stages such as {{name: all, share: 1}}. Correct it or leave it out.")
+    if len(said) > 1:
+        names = ", ".join(repr(str(s.get("name"))) for s in said)
+        raise ManifestError(
+            f"The recipe has {len(said)} stages ({names}). This version mixes one. Keep one, or write a recipe for each stage."
+        )
+    stage = said[0] if said else {}
+    _keys(stage, STAGE_KEYS, "The stage")
+    if stage.get("share") is not None and _number(stage["share"], "share") != 1:
+        raise ManifestError(f"The only stage has share {stage['share']!r}. One stage takes the whole budget. Remove the share or write 1.")
+    unknown = sorted(set(stage.get("weights") or {}) - set(sources))
+    if unknown:
+        raise ManifestError(f"The stage's weights name the source {unknown[0]!r}. Sources: {', '.join(sources)}. Correct the name.")
+    return stage
+
+
+def _keys(said: Any, known: tuple[str, ...], where: str) -> None:
+    if not isinstance(said, Mapping):
+        raise ManifestError(f"{where} is {said!r}. It must be a mapping with the keys {', '.join(known)}. See: explorer mix --help")
+    unknown = sorted(str(k) for k in said if k not in known)
+    if unknown:
+        raise ManifestError(f"{where} has an unknown key {unknown[0]!r}. Keys: {', '.join(known)}. Remove or rename it.")
+
+
+def _number(said: Any, where: str) -> Any:
+    """YAML 1.1 reads ``2e9`` as text; numbers written so are meant as numbers. Anything else is left for `mix` to refuse."""
+    if isinstance(said, str):
+        try:
+            return float(said.replace("_", ""))
+        except ValueError as error:
+            raise ManifestError(f"{where} is {said!r}. It must be a number. Correct it.") from error
+    return said
