@@ -11,12 +11,14 @@ import gzip
 import json
 import os
 import random
+import re
 import sysconfig
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -140,7 +142,8 @@ def _add(writer: _Shards, vocabulary: dict[str, list[str]], source: str, name: s
     elif version == 0:
         words = vocabulary.setdefault(source, [])
         if len(words) < VOCABULARY_WORDS:
-            words.extend(text.split()[::WORDS_A_REPLACEMENT])
+            # Each document starts one word later, or the vocabulary of many short ones would be their first words.
+            words.extend(text.split()[len(words) % WORDS_A_REPLACEMENT :: WORDS_A_REPLACEMENT])
         writer.add(f"{source}/{name}", text, source, None)
     else:
         original = f"{source}/{name}"
@@ -152,25 +155,23 @@ def _add(writer: _Shards, vocabulary: dict[str, list[str]], source: str, name: s
 
 
 def vary(text: str, vocabulary: list[str], choose: random.Random) -> str | None:
-    """Replace one word in 16, at least one, by words of ``vocabulary`` that differ from them; spaces and line ends stay.
-
-    Words are what stands between spaces and holds no other white space, so that lines and indentation survive.
+    """Replace one word in 16, at least one, by words of ``vocabulary`` that differ from them; all white space stays as it is.
 
     Returns:
-        The changed text, or None when fewer than 8 words could be replaced or the vocabulary has no other word.
+        The changed text, or None when it has fewer than 8 words or is one word repeated that the vocabulary cannot replace.
     """
-    pieces = text.split(" ")
-    words = [i for i, piece in enumerate(pieces) if piece and not any(blank in piece for blank in "\n\t\r\f\v")]
+    pieces = re.split(r"(\s+)", text)  # words at even places, white space between them; the first and last word may be empty
+    words = range(0 if pieces[0] else 2, len(pieces) if pieces[-1] else len(pieces) - 2, 2)
     if len(words) < MIN_WORDS_TO_VARY:
         return None
     changed = False
     for i in choose.sample(words, max(1, len(words) // WORDS_A_REPLACEMENT)):
-        new = vocabulary[choose.randrange(len(vocabulary))]
-        if new == pieces[i]:  # a frequent word may meet itself; one other try among the words that differ
-            new = next((word for word in vocabulary if word != pieces[i]), new)
+        new = vocabulary[choose.randrange(len(vocabulary))] if vocabulary else pieces[i]
+        if new == pieces[i]:  # a frequent word may meet itself: then the first word that differs, of the document's own at last
+            new = next((word for word in chain(vocabulary, pieces[words.start :: 2]) if word != pieces[i]), new)
         changed = changed or new != pieces[i]
         pieces[i] = new
-    return " ".join(pieces) if changed else None
+    return "".join(pieces) if changed else None
 
 
 @dataclass

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import psutil
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 EXACT_IN_FLOAT32 = 2**24
 BYTES_A_TOKEN = 4  # estimate only; shown as ≈
+TEXT_TO_MEASURE = 4 * 1024**3  # bytes of text that are read to estimate tokens; beyond it the footers' means serve
+SHARE_OF_MEMORY = 0.4  # of the machine's, for columns kept; those used least recently go first
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ class Columns:
     def __init__(self, corpus: Corpus) -> None:
         self._corpus = corpus
         self._cache: dict[object, object] = {}
+        self._numbers: OrderedDict[tuple[str, str, int], np.ndarray] = OrderedDict()
         self._lock = threading.RLock()
 
     def numeric(self) -> list[str]:
@@ -68,16 +73,25 @@ class Columns:
 
         """
         coverage = self._corpus.coverage()
-        scored = coverage.scored_rows(name)
         side = coverage.of(name)
+        key = (name, side.folder.name if side else "", coverage.scored_rows(name))
         with self._lock:
-            key = ("numbers", name, side.folder.name if side else None, scored)
-            if key not in self._cache:
-                for stale in [k for k in self._cache if isinstance(k, tuple) and k[:2] == ("numbers", name)]:
-                    del self._cache[stale]
-                pieces = self._pieces(name)
-                self._cache[key] = _joined([_to_numpy(p) for p in pieces])
-            return self._cache[key]  # type: ignore[return-value]
+            if key not in self._numbers:
+                for stale in [k for k in self._numbers if k[0] == name]:
+                    del self._numbers[stale]
+                self._numbers[key] = _joined([_to_numpy(p) for p in self._pieces(name)])
+                self._forget_least_used()
+            self._numbers.move_to_end(key)
+            return self._numbers[key]
+
+    def glimpse(self, name: str, most: int = 200_000) -> np.ndarray:
+        """A numeric column for a small picture: all of it, or about ``most`` values from evenly spaced shards."""
+        shards = self._corpus.shards
+        if len(self._corpus) <= most:
+            return self.numbers(name)
+        few = [shards[i] for i in sorted(set(np.linspace(0, len(shards) - 1, 3).astype(int)))]
+        column = _joined([_to_numpy(p) for p in self._pieces(name, shards=few)])
+        return column[:: max(1, len(column) // most)]
 
     def groups(self, by: str = "source", most: int = 12) -> Groups:
         """Which group each document is in; the largest ``most`` by documents, the rest as "other", nulls as "(none)".
@@ -111,9 +125,24 @@ class Columns:
                 elif coverage.scored_rows("n_bytes") == n:
                     found = Tokens(np.nan_to_num(self.numbers("n_bytes").astype(np.float64)) / BYTES_A_TOKEN, "bytes / 4", True)
                 else:
-                    found = Tokens(self._bytes() / BYTES_A_TOKEN, "bytes / 4", True)
+                    found = self._estimated_tokens()
                 self._cache[key] = found
             return self._cache[key]  # type: ignore[return-value]
+
+    def _forget_least_used(self) -> None:
+        limit = SHARE_OF_MEMORY * psutil.virtual_memory().total
+        while len(self._numbers) > 1 and sum(a.nbytes for a in self._numbers.values()) > limit:
+            self._numbers.popitem(last=False)
+
+    def _estimated_tokens(self) -> Tokens:
+        corpus = self._corpus
+        if corpus.text_size <= TEXT_TO_MEASURE:
+            return Tokens(self._bytes() / BYTES_A_TOKEN, "bytes / 4", True)
+        text = corpus.roles.text
+        groups = [g for s in corpus.shards for g in s.row_groups if g.rows]
+        means = np.array([g.sizes.get(text, 0) / g.rows for g in groups])
+        values = np.repeat(means / BYTES_A_TOKEN, [g.rows for g in groups])
+        return Tokens(values, "mean bytes of the row group / 4; score the family length for each document's own", True)
 
     def _bytes(self) -> np.ndarray:
         """UTF-8 bytes of every text; reads the whole text column once."""
@@ -132,7 +161,7 @@ class Columns:
         with ThreadPoolExecutor(4) as pool:
             return _joined(list(pool.map(lengths, self._corpus.shards)))
 
-    def _pieces(self, name: str, *, dictionary: bool = False) -> list[pa.ChunkedArray]:
+    def _pieces(self, name: str, *, dictionary: bool = False, shards: Sequence[Shard] | None = None) -> list[pa.ChunkedArray]:
         corpus = self._corpus
         side = corpus.coverage().of(name)
         if side is None and name not in corpus.schema.names:
@@ -158,7 +187,7 @@ class Columns:
             return shard.open(dictionary=[name] if dictionary else []).read(columns=[name])[name]
 
         with ThreadPoolExecutor(4) as pool:
-            return list(pool.map(read, corpus.shards))
+            return list(pool.map(read, corpus.shards if shards is None else shards))
 
     def _groups(self, by: str, most: int) -> Groups:
         corpus = self._corpus

@@ -184,14 +184,17 @@ class Database:
             raise SelectionError(
                 "SQL on remote files is not available: the locked connection reaches local files only. Copy the shards you look at to this machine."
             )
-        signals = _mentioned(text, corpus.coverage().columns())
-        view = corpus_sql(corpus.shards, corpus.coverage(), signals)
+        coverage = corpus.coverage()
+        signals = _mentioned(text, coverage.columns())
+        view = corpus_sql(corpus.shards, coverage, signals)
         connection = duckdb.connect(config=dict(SAFE) | {"max_execution_time": str(int(seconds * 1000)), "memory_limit": "4GB"})
         timer = threading.Timer(seconds + 2, connection.interrupt)
         try:
-            sides = {coverage.of(name) for name in signals} - {None}
-            files = [s.path for s in corpus.shards] + [path for side in sides for path, _ in _pieces(side, corpus.shards)]
-            connection.execute(f"SET allowed_paths = [{', '.join(map(literal, files))}]")
+            sides = {side.folder: side for name in signals if (side := coverage.of(name)) is not None}
+            files = [s.path for s in corpus.shards] + [path for side in sides.values() for path, _ in _pieces(side, corpus.shards)]
+            # The files themselves, not their folders: what else lies there stays unseen. A name is checked as it is written in the view too.
+            allowed = dict.fromkeys([*map(literal, files), *map(file_literal, files)])
+            connection.execute(f"SET allowed_paths = [{', '.join(allowed)}]")
             connection.execute("SET max_temp_directory_size = '4GB'")
             connection.execute(f"CREATE TEMP VIEW corpus AS {view}")
             connection.execute("SET python_enable_replacements = false")

@@ -15,6 +15,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from explorer.corpus.corpus import Corpus
@@ -164,6 +165,20 @@ def score_texts(texts: Sequence[str | None], names: Sequence[str], parameters: M
     batch = Batch.of(texts)
     tables = [_compute(f, batch, f.parameters((parameters or {}).get(f.name))) for f in _families(names)]
     return pa.table({name: t[name] for t in tables for name in t.column_names})
+
+
+def score_sample(
+    corpus: Corpus, names: Sequence[str], n: int, *, seed: int = 0, parameters: Mapping[str, Mapping[str, Any]] | None = None
+) -> tuple[int, pa.Table]:
+    """The same signals for a seeded sample of documents, nothing stored.
+
+    Returns:
+        How many documents were drawn, and their values in ascending order of document number.
+    """
+    total = len(corpus)
+    rows = np.sort(np.random.default_rng(seed).choice(total, min(n, total), replace=False)) if total else np.zeros(0, np.int64)
+    texts = corpus.documents(rows, [corpus.roles.text])[corpus.roles.text].to_list()
+    return len(rows), score_texts(texts, names, parameters)
 
 
 def _families(names: Sequence[str]) -> list[Family]:

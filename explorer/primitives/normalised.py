@@ -44,7 +44,14 @@ def normal_tables() -> NormalTables:
     combining = np.zeros(u.CODE_POINTS, np.uint8)
     classes = u.classes()
     kind = np.zeros(u.CODE_POINTS, np.uint8)
-    for bit, theirs in ((WORD, u.ALPHANUMERIC), (SPACE, u.SPACE), (UPPER, u.UPPER), (NOT_UPPER, u.LOWER), (NUMERIC, u.NUMERIC), (MARK, u.MARK)):
+    for bit, theirs in (
+        (WORD, u.ALPHANUMERIC),
+        (SPACE, u.SPACE),
+        (UPPER, u.UPPER),
+        (NOT_UPPER, u.LOWER),
+        (NUMERIC, u.NUMERIC),
+        (MARK, u.MARK),
+    ):
         kind[(classes & theirs) != 0] |= bit
     kind[ord("_")] |= WORD
     several: list[int] = []

@@ -225,7 +225,24 @@ def _push(point, h, pending, ranks, n_pending, rank):  # type: ignore[no-untyped
 
 
 @nb.njit(nogil=True, cache=True)
-def scan(data, offsets, target, several, combining, kind, keys, sizes, starts, letters, blocked, blocked_sizes, doc, line_sum, line_weighted, repeats):  # type: ignore[no-untyped-def]
+def scan(
+    data,
+    offsets,
+    target,
+    several,
+    combining,
+    kind,
+    keys,
+    sizes,
+    starts,
+    letters,
+    blocked,
+    blocked_sizes,
+    doc,
+    line_sum,
+    line_weighted,
+    repeats,
+):  # type: ignore[no-untyped-def]
     """Fill the rows of ``doc``, ``line_sum``, ``line_weighted`` and ``repeats`` for every document.
 
     Invariants at the head of the byte loop: all code points before ``i`` are counted; ``raw`` says whether a raw word (1) or a run
@@ -311,14 +328,17 @@ def scan(data, offsets, target, several, combining, kind, keys, sizes, starts, l
                 if use_stop_words and _in_set(data, raw_start, i - raw_start, key, keys, sizes, starts, letters):
                     n_stop += 1
                 raw = 0
-            if c == _SPACE or c == _NEWLINE:
+            if c in (_SPACE, _NEWLINE):
                 raw = 0
                 if length:
                     for k in range(n_pending):
                         h = t.absorb(h, pending[k])
                     n_pending = 0
                     if n == room:
-                        words, lengths = np.concatenate((words, np.empty(room, np.uint64))), np.concatenate((lengths, np.empty(room, np.int32)))
+                        words, lengths = (
+                            np.concatenate((words, np.empty(room, np.uint64))),
+                            np.concatenate((lengths, np.empty(room, np.int32))),
+                        )
                         room *= 2
                     h = t.finish(h)
                     words[n], lengths[n] = h, length

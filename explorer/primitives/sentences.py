@@ -103,14 +103,12 @@ def _is_url(points, start, end, classes):  # type: ignore[no-untyped-def]
             return True
         if host == end and (p == 47 or p == 58 or p == 63 or p == 35):  # / : ? #
             host = i
-    label = 0
     for i in range(host - 1, start - 1, -1):
         p = points[i]
         if p == 46:
-            return label >= 2 and i > start
+            return host - 1 - i >= 2 and i > start
         if not classes[p] & LOWERCASE:
             return False
-        label += 1
     return False
 
 
@@ -240,8 +238,10 @@ def count_sentences(data, start, end, classes, abbreviations, points, stack):  #
 
     Args:
         data: uint8, UTF-8 (any bytes).
-        start, end: byte range of a line or text.
-        classes, abbreviations: ``sentence_tables()``.
+        start: first byte of a line or text.
+        end: the byte after its last.
+        classes: ``sentence_tables()``.
+        abbreviations: ``sentence_tables()``.
         points: int32 [MAX_WORD], scratch.
         stack: uint8 [MAX_WORD], scratch.
     """

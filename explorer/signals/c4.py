@@ -297,7 +297,13 @@ def _signals(prefix: str, form: str) -> list[Signal]:
     if prefix == "c4nt":
         dropped = dropped[1:]
     lines = [
-        Signal(f"{prefix}_n_lines_dropped_{rule}", "lines", f"Lines that {what} and passed the rules before, {form}.", range=(0, None), dtype="int64")
+        Signal(
+            f"{prefix}_n_lines_dropped_{rule}",
+            "lines",
+            f"Lines that {what} and passed the rules before, {form}.",
+            range=(0, None),
+            dtype="int64",
+        )
         for rule, what in dropped
     ]
     return [
@@ -342,7 +348,9 @@ def _signals(prefix: str, form: str) -> list[Signal]:
     version=1,
     source="Raffel et al. 2020 (C4, JMLR 21:140, section 2.2) as datatrove 0.10.1 filters/c4_filters.py C4QualityFilter implements it",
     signals=[
-        Signal("c4_n_lines", "lines", "Lines of the page as str.splitlines() breaks them, blank ones counted.", range=(0, None), dtype="int64"),
+        Signal(
+            "c4_n_lines", "lines", "Lines of the page as str.splitlines() breaks them, blank ones counted.", range=(0, None), dtype="int64"
+        ),
         Signal(
             "c4_n_lines_dropped_too_long_word",
             "lines",

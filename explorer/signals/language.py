@@ -15,9 +15,7 @@ from explorer.registry import Columns, Signal, family
 
 _LABEL = "__label__"
 
-_ABOUT_LANG = (
-    "Label with the highest probability by the fastText model over the whole text, newlines as spaces (lid.176: ISO 639 codes such as 'en')."
-)
+_ABOUT_LANG = "Label with the highest probability by the fastText model over the whole text, newlines as spaces (lid.176: ISO 639 codes such as 'en')."
 _SHORT = "Short, code-mixed, tabular or source-code text gets a confident wrong label; read it together with lang_score and the length."
 _SCORE_MISLEADS = "It is the model's confidence, not the share of the text in that language; it falls on short text and on close languages."
 

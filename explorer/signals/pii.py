@@ -79,8 +79,18 @@ _MISLEADS_IP = "Version numbers of four parts, such as 1.2.3.4, look the same an
     version=1,
     source="datatrove 0.10.1 formatters/pii.py (FineWeb, Penedo et al. 2024, arXiv:2406.17557), with word boundaries of our own",
     signals=[
-        Signal("pii_n_email", "addresses", "Number of e-mail addresses in the text.", "lower_is_better", (0, None), "int64", _MISLEADS_EMAIL),
-        Signal("pii_n_ip", "addresses", "Number of globally routable IPv4 addresses in the text.", "lower_is_better", (0, None), "int64", _MISLEADS_IP),
+        Signal(
+            "pii_n_email", "addresses", "Number of e-mail addresses in the text.", "lower_is_better", (0, None), "int64", _MISLEADS_EMAIL
+        ),
+        Signal(
+            "pii_n_ip",
+            "addresses",
+            "Number of globally routable IPv4 addresses in the text.",
+            "lower_is_better",
+            (0, None),
+            "int64",
+            _MISLEADS_IP,
+        ),
     ],
 )
 def pii(batch: Batch, *, strict_reference: bool = False) -> Columns:

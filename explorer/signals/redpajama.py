@@ -65,7 +65,15 @@ def _fraction(name: str, unit: str, about: str, direction: Direction, misleads: 
 
 
 _SIGNALS = [
-    Signal("rps_doc_word_count", "words", "Number of words of the normalised text.", "two_sided", (0, None), "int64", "Text without spaces (Chinese) is one word a line."),
+    Signal(
+        "rps_doc_word_count",
+        "words",
+        "Number of words of the normalised text.",
+        "two_sided",
+        (0, None),
+        "int64",
+        "Text without spaces (Chinese) is one word a line.",
+    ),
     Signal(
         "rps_doc_mean_word_length",
         "characters",
@@ -91,8 +99,16 @@ _SIGNALS = [
         (0.0, None),
         misleads="Headings in Markdown and comments in code are hashes.",
     ),
-    _fraction("rps_doc_frac_lines_end_with_ellipsis", "fraction of lines", 'Share of lines that end in "..." or "\u2026".', "lower_is_better"),
-    _fraction("rps_doc_frac_no_alph_words", "fraction of words", "Share of raw words, punctuation included, without a letter a-z.", "lower_is_better", _NON_ENGLISH),
+    _fraction(
+        "rps_doc_frac_lines_end_with_ellipsis", "fraction of lines", 'Share of lines that end in "..." or "\u2026".', "lower_is_better"
+    ),
+    _fraction(
+        "rps_doc_frac_no_alph_words",
+        "fraction of words",
+        "Share of raw words, punctuation included, without a letter a-z.",
+        "lower_is_better",
+        _NON_ENGLISH,
+    ),
     _fraction(
         "rps_doc_frac_unique_words",
         "fraction of words",
@@ -122,7 +138,13 @@ _SIGNALS = [
         "higher_is_better",
         "The shipped list is English; give `stop_words` for another language. " + _NO_WORDS,
     ),
-    _fraction("rps_doc_curly_bracket", "fraction of characters", "Share of characters that are { or }.", "lower_is_better", "Code and LaTeX. Null for the empty text, where the reference writes 0."),
+    _fraction(
+        "rps_doc_curly_bracket",
+        "fraction of characters",
+        "Share of characters that are { or }.",
+        "lower_is_better",
+        "Code and LaTeX. Null for the empty text, where the reference writes 0.",
+    ),
     _fraction(
         "rps_doc_lorem_ipsum",
         "occurrences a character",
@@ -144,7 +166,8 @@ _SIGNALS = [
             "fraction of characters",
             f"Characters of the most frequent normalised word {n}-gram, all copies, over the characters of all words; 0 where none repeats.",
             "lower_is_better",
-            "Other than Gopher's signal of that name: copies overlap and spaces do not count. Can pass 1 for overlapping copies. " + _NO_WORDS,
+            "Other than Gopher's signal of that name: copies overlap and spaces do not count. Can pass 1 for overlapping copies. "
+            + _NO_WORDS,
         )
         for n in (2, 3, 4)
     ),
@@ -282,5 +305,3 @@ def line_signals(text: str) -> dict[str, list[tuple[int, int, float]]]:
         for name, value in zip(names, values, strict=True):
             result[name].append((match.start(), match.end(), value))
     return result
-
-

@@ -19,7 +19,20 @@ MAX_UPPERCASE_RATIO = 0.5
 MAX_NUMERIC_RATIO = 0.999999
 MIN_LINE_WORDS = 2
 MAX_BOILERPLATE_WORDS = 10
-_COUNTER_NOUNS = ("likes", "shares", "comments", "retweets", "reposts", "quotes", "bookmarks", "upvotes", "downvotes", "downloads", "views", "followers")
+_COUNTER_NOUNS = (
+    "likes",
+    "shares",
+    "comments",
+    "retweets",
+    "reposts",
+    "quotes",
+    "bookmarks",
+    "upvotes",
+    "downvotes",
+    "downloads",
+    "views",
+    "followers",
+)
 
 _COUNTER = re.compile(rf"^\W*\d(?:,|\.|\d)*(?:k|m|b)?\s+(?:{'|'.join(_COUNTER_NOUNS)})\W*$")
 # In this order; the full stops of "Read more..." are any three characters in the recipe, and so they are here.
@@ -92,7 +105,9 @@ _NOUN_ENDS = np.cumsum([0, *map(len, _COUNTER_NOUNS)])
 _ITEMS = np.frombuffer(b"items in cart", np.uint8)
 _READ_MORE = np.frombuffer(b"read more", np.uint8)
 _SIGN_IN = np.frombuffer(b"sign-in", np.uint8)
-_STOP = np.array(sorted(int.from_bytes(w, "big") for w in (b"the", b"be", b"to", b"of", b"and", b"that", b"have", b"with")), np.int64)
+_STOP = np.array(
+    sorted(int.from_bytes(b"\1" + w, "big") for w in (b"the", b"be", b"to", b"of", b"and", b"that", b"have", b"with")), np.int64
+)
 
 
 @nb.njit(nogil=True, cache=True)
@@ -107,6 +122,14 @@ def _is_at(data, i, end, word):  # type: ignore[no-untyped-def]
         if b != word[k]:
             return False
     return True
+
+
+@nb.njit(nogil=True, cache=True)
+def _is_stop_word(key):  # type: ignore[no-untyped-def]
+    for word in _STOP:
+        if word == key:
+            return True
+    return False
 
 
 @nb.njit(nogil=True, cache=True)
@@ -149,7 +172,7 @@ def _split_count(data, start, end, classes):  # type: ignore[no-untyped-def]
 
 @nb.njit(nogil=True, cache=True)
 def _is_counter(data, start, end, classes):  # type: ignore[no-untyped-def]
-    """``^\\W*\\d(?:,|\\.|\\d)*[kmb]?\\s+(likes|…)\\W*$`` on the lower-cased line; every step of it is forced."""
+    """Whether the lower-cased line matches ``_COUNTER``; every step of that pattern is forced."""
     i = start
     while True:
         if i >= end:
@@ -295,7 +318,7 @@ def _pages(data, offsets, classes, out):  # type: ignore[no-untyped-def]
             in_word = in_token = False
             alpha = False
             word_chars = 0
-            key = np.int64(0)
+            key = np.int64(1)  # a leading 1, so that NUL bytes count
             edit_chars = edit_upper = edit_digits = 0
             while i < stop and data[i] != 10:
                 at = i
@@ -310,7 +333,11 @@ def _pages(data, offsets, classes, out):  # type: ignore[no-untyped-def]
                 if bits & u.DIGIT:
                     digits += 1
                 if first <= at < last:
-                    edit_chars, edit_upper, edit_digits = edit_chars + 1, edit_upper + (bits & u.UPPER != 0), edit_digits + (bits & u.DIGIT != 0)
+                    edit_chars, edit_upper, edit_digits = (
+                        edit_chars + 1,
+                        edit_upper + (bits & u.UPPER != 0),
+                        edit_digits + (bits & u.DIGIT != 0),
+                    )
                 if point == 35 or point == 0x2026:
                     row[_SYMBOLS] += 1
                 if point == 46:
@@ -334,7 +361,7 @@ def _pages(data, offsets, classes, out):  # type: ignore[no-untyped-def]
                     if in_word:
                         row[_NON_ALPHA] += not alpha
                         row[_TOKEN_CHARS] += word_chars
-                        if word_chars <= 4 and _STOP[min(np.searchsorted(_STOP, key), len(_STOP) - 1)] == key:
+                        if word_chars <= 4 and _is_stop_word(key):
                             row[_STOP_WORDS] += 1
                         in_word = False
                 else:
@@ -346,7 +373,7 @@ def _pages(data, offsets, classes, out):  # type: ignore[no-untyped-def]
                         n_words += 1
                         alpha = False
                         word_chars = 0
-                        key = np.int64(0)
+                        key = np.int64(1)  # a leading 1, so that NUL bytes count
                     word_chars += 1
                     key = (key << 8) | ((point | 32) if bits & u.ALPHA and point < 128 else (point if point < 128 else 0xFF))
                     alpha |= bits & u.ALPHA != 0
@@ -360,7 +387,7 @@ def _pages(data, offsets, classes, out):  # type: ignore[no-untyped-def]
             if in_word:
                 row[_NON_ALPHA] += not alpha
                 row[_TOKEN_CHARS] += word_chars
-                if word_chars <= 4 and _STOP[min(np.searchsorted(_STOP, key), len(_STOP) - 1)] == key:
+                if word_chars <= 4 and _is_stop_word(key):
                     row[_STOP_WORDS] += 1
             if i < stop:
                 n_dots = n_spaced = 0
@@ -390,6 +417,11 @@ def _pages(data, offsets, classes, out):  # type: ignore[no-untyped-def]
             if high <= low:
                 row[_REMOVED] += n_tokens
                 continue
+            if low > begin or high < end:
+                # Stripping can turn "\x1cword" (no word: it starts with a control character) into a word.
+                stripped = _count_words(data, low, high, classes)
+                row[_REMOVED] += n_tokens - stripped
+                n_tokens = stripped
             if edit_upper / edit_chars > MAX_UPPERCASE_RATIO:
                 row[_UPPERCASE] += 1
                 row[_REMOVED] += n_tokens
@@ -420,8 +452,21 @@ def _pages(data, offsets, classes, out):  # type: ignore[no-untyped-def]
 _EDIT = "Line edit of the recipe, applied after the rules before it."
 
 _SIGNALS = [
-    Signal("rw_n_words", "words", "Tokens between ASCII whitespace that start with a letter or digit; the recipe keeps 50 to 100000.", "two_sided", (0, None), "int64"),
-    Signal("rw_mean_word_length", "characters", "Mean length of whitespace-separated words, punctuation included; kept from 3 to 10.", "two_sided", (0.0, None)),
+    Signal(
+        "rw_n_words",
+        "words",
+        "Tokens between ASCII whitespace that start with a letter or digit; the recipe keeps 50 to 100000.",
+        "two_sided",
+        (0, None),
+        "int64",
+    ),
+    Signal(
+        "rw_mean_word_length",
+        "characters",
+        "Mean length of whitespace-separated words, punctuation included; kept from 3 to 10.",
+        "two_sided",
+        (0.0, None),
+    ),
     Signal(
         "rw_symbol_word_ratio",
         "symbols a word",
@@ -430,10 +475,26 @@ _SIGNALS = [
         (0.0, None),
         misleads="Headings in Markdown and comments in code are hashes.",
     ),
-    Signal("rw_bullet_line_frac", "fraction of lines", "Share of non-blank lines that start with \u25cf, \u2022, * or -; kept up to 0.9.", "lower_is_better", (0.0, 1.0)),
-    Signal("rw_ellipsis_line_frac", "fraction of lines", 'Share of non-blank lines that end in "...", ". . ." or "\u2026"; kept up to 0.3.', "lower_is_better", (0.0, 1.0)),
     Signal(
-        "rw_non_alpha_word_frac", "fraction of words", "Share of whitespace-separated words without a letter of any script; kept up to 0.2.", "lower_is_better", (0.0, 1.0)
+        "rw_bullet_line_frac",
+        "fraction of lines",
+        "Share of non-blank lines that start with \u25cf, \u2022, * or -; kept up to 0.9.",
+        "lower_is_better",
+        (0.0, 1.0),
+    ),
+    Signal(
+        "rw_ellipsis_line_frac",
+        "fraction of lines",
+        'Share of non-blank lines that end in "...", ". . ." or "\u2026"; kept up to 0.3.',
+        "lower_is_better",
+        (0.0, 1.0),
+    ),
+    Signal(
+        "rw_non_alpha_word_frac",
+        "fraction of words",
+        "Share of whitespace-separated words without a letter of any script; kept up to 0.2.",
+        "lower_is_better",
+        (0.0, 1.0),
     ),
     Signal(
         "rw_n_stop_words",
@@ -444,10 +505,28 @@ _SIGNALS = [
         "int64",
         "English only; a word with punctuation attached does not count.",
     ),
-    Signal("rw_n_lines_dropped_uppercase", "lines", "Lines of which more than half the characters are upper-case.", "lower_is_better", (0, None), "int64", _EDIT),
+    Signal(
+        "rw_n_lines_dropped_uppercase",
+        "lines",
+        "Lines of which more than half the characters are upper-case.",
+        "lower_is_better",
+        (0, None),
+        "int64",
+        _EDIT,
+    ),
     Signal("rw_n_lines_dropped_numeric", "lines", "Lines of digits alone.", "lower_is_better", (0, None), "int64", _EDIT),
-    Signal("rw_n_lines_dropped_counter", "lines", 'Lines that are a counter ("3 likes", "1.2k views").', "lower_is_better", (0, None), "int64", _EDIT),
-    Signal("rw_n_lines_dropped_short", "lines", "Lines of one word (or of whitespace alone).", "lower_is_better", (0, None), "int64", _EDIT),
+    Signal(
+        "rw_n_lines_dropped_counter",
+        "lines",
+        'Lines that are a counter ("3 likes", "1.2k views").',
+        "lower_is_better",
+        (0, None),
+        "int64",
+        _EDIT,
+    ),
+    Signal(
+        "rw_n_lines_dropped_short", "lines", "Lines of one word (or of whitespace alone).", "lower_is_better", (0, None), "int64", _EDIT
+    ),
     Signal(
         "rw_n_lines_dropped_boilerplate",
         "lines",
@@ -457,13 +536,21 @@ _SIGNALS = [
         "int64",
         _EDIT,
     ),
-    Signal("rw_n_lines_edited", "lines", "Lines of at most 10 words from which one of these phrases was cut and text is left.", "lower_is_better", (0, None), "int64", _EDIT),
+    Signal(
+        "rw_n_lines_edited",
+        "lines",
+        "Lines of at most 10 words from which one of these phrases was cut and text is left.",
+        "lower_is_better",
+        (0, None),
+        "int64",
+        _EDIT,
+    ),
     Signal(
         "rw_word_removal_ratio",
         "fraction of words",
         "Share of the page's words (rw_n_words) that the line edits remove; the recipe drops a page above 0.05.",
         "lower_is_better",
-        (0.0, 1.0),
+        (None, 1.0),
         misleads="Short pages, poems, tables and glossaries lose one-word lines and soon pass 5%.",
     ),
 ]

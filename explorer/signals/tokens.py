@@ -28,7 +28,9 @@ def load_tokenizer(tokenizer: str | None) -> Any:
         SignalError: nothing was given, the file is missing or malformed, or the hub cannot give it.
     """
     if not tokenizer:
-        raise SignalError(f"No tokenizer was given (tokenizer is {tokenizer!r}). Token counts depend on it, so there is no default. {_NEXT}")
+        raise SignalError(
+            f"No tokenizer was given (tokenizer is {tokenizer!r}). Token counts depend on it, so there is no default. {_NEXT}"
+        )
     path = Path(tokenizer).expanduser()
     if path.is_dir():
         path /= "tokenizer.json"
@@ -55,7 +57,9 @@ def _from_file(path: str, modified: int) -> Any:
     try:
         return _whole(Tokenizer.from_file(path))
     except Exception as error:  # the binding raises bare Exception
-        raise SignalError(f"Tokenizer file {path!r} cannot be read ({error}). It has to be a tokenizer.json of the tokenizers library. {_NEXT}") from error
+        raise SignalError(
+            f"Tokenizer file {path!r} cannot be read ({error}). It has to be a tokenizer.json of the tokenizers library. {_NEXT}"
+        ) from error
 
 
 @lru_cache(maxsize=4)

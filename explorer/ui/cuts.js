@@ -34,6 +34,7 @@ const GROUPED = new Intl.NumberFormat("en-US", { maximumFractionDigits: 12 });
 const exactly = (x) => WHOLE.format(x);
 function compact(x) {
   if (x < 10_000) return exactly(x);
+  if (x >= 1e15) return x.toExponential(1);
   const power = Math.min(4, Math.floor(Math.log10(x * 1.0000001) / 3));
   const scaled = x / 1000 ** power;
   return scaled.toFixed(scaled >= 100 ? 1 : 2).replace(/^(\d\d\.\d)\d$/, "$1") + " " + ["", "k", "M", "B", "T"][power];
@@ -58,12 +59,12 @@ function typed(text) {
 
 // --- axes -------------------------------------------------------------------------------------------------------------
 
-const LINEAR = { of: (v) => v, back: (u) => u };
+const LINEAR = { of: (v) => v };
 function logarithmic(knee) {
   // Logarithmic beyond the knee, linear through zero: a column of zeros and small shares stays readable.
-  return { of: (v) => Math.sign(v) * Math.log10(1 + Math.abs(v) / knee), back: (u) => Math.sign(u) * knee * (10 ** Math.abs(u) - 1), knee };
+  return { of: (v) => Math.sign(v) * Math.log10(1 + Math.abs(v) / knee), knee };
 }
-const LOG = { of: (v) => Math.log10(v), back: (u) => 10 ** u };
+const LOG = { of: (v) => Math.log10(v) };
 
 function quantile(values, masses, total, q) {
   let seen = 0;
@@ -91,7 +92,12 @@ function ticks(axis, first, last, logScale) {
   if (out.length < 3 && first > 0) return ticks(LINEAR, first, last, false);
   return out;
 }
-const tick = (v) => (Math.abs(v) >= 10_000 ? compact(Math.abs(v)).replace(/\.0+(?=\D|$)/, "").replace(/(\.\d*?)0+(?= )/, "$1").replace(" ", "").replace(/^/, v < 0 ? "−" : "") : String(Number(v.toPrecision(6))).replace("-", "−"));
+function tick(v) {
+  const size = Math.abs(v), sign = v < 0 ? "−" : "";
+  if (size >= 1e15) return sign + size.toExponential(0);
+  if (size < 10_000) return String(Number(v.toPrecision(6))).replace("-", "−");
+  return sign + compact(size).replace(/\.0+ /, " ").replace(/(\.\d*[1-9])0+ /, "$1 ").replace(" ", "");
+}
 
 // --- small DOM --------------------------------------------------------------------------------------------------------
 
@@ -234,6 +240,7 @@ class Row {
     el.plot.onpointermove = (event) => this.drag(event);
     el.plot.onpointerup = (event) => this.release(event);
     el.plot.onpointercancel = () => this.abandon();
+    el.plot.onpointerleave = () => { if (!this.dragging) el.bubble.classList.remove("shown"); };
     el.inputs = {};
     el.signs = {};
     for (const side of ["minimum", "maximum"]) {
@@ -299,7 +306,7 @@ class Row {
     const all = this.allPrefix.documents;
     // Counts and grades: nearly all documents sit on a few values. Each value is then a bar of its own, an upper cut lies after it.
     const ties = codes.reduce((sum, c) => sum + all[c + 1] - all[c], 0);
-    this.discrete = values.length > 2 && values.length <= 64 && ties > 0.98 * all[NULL];
+    this.discrete = values.length > 1 && values.length <= 64 && ties > 0.98 * all[NULL];
     if (this.discrete) this.segments.at(-1).to += values.at(-1) - values.at(-2);
     else if (this.segments.length > 1) this.segments[this.segments.length - 2].last = this.segments.pop().last;
     const masses = this.segments.map((s) => all[s.last + 1] - all[s.first]);
@@ -328,7 +335,6 @@ class Row {
     this.range = [first, last];
     const from = this.axis.of(first), to = this.axis.of(last);
     this.x = (v) => Math.min(1, Math.max(0, (this.axis.of(Math.min(last, Math.max(first, v))) - from) / (to - from || 1)));
-    this.v = (x) => this.axis.back(from + x * (to - from));
     say(this.el.axis, this.log ? "x: log" : "x: linear", "Switch the axis between linear and logarithmic");
     this.bars = null;
     const lines = rule.published.map((p) => {
@@ -409,7 +415,15 @@ class Row {
       clear = left + wide + 8;
     }
     if (logHeight) { g.textAlign = "right"; g.fillText("log heights", width, 9); g.textAlign = "left"; }
-    if (!filled.length) g.fillText(this.rule.nulls ? "no scored document passes the other rules" : "no document passes the other rules", 4, TOP / 2);
+    if (!filled.length) g.fillText(this.nothing(), 18, TOP / 2);
+  }
+
+  // Why there is no bar.
+  nothing() {
+    const all = this.allPrefix.documents;
+    if (!all[NULL]) return "no document has a score";
+    if (!this.rule.atLeast.values.length) return "every value is infinite";
+    return "no scored document passes the other rules";
   }
 
   // Where a cut is drawn, 0 … 1.
@@ -474,7 +488,7 @@ class Row {
   }
 
   drag(event) {
-    if (!this.dragging) return;
+    if (!this.dragging) return this.read(event);
     const started = performance.now();
     const x = (event.clientX - this.box.left) / this.box.width - this.grip;
     this.moveTo(this.dragging, this.closest(this.dragging, x));
@@ -507,12 +521,28 @@ class Row {
   }
 
   showBubble(side) {
-    const { bubble } = this.el, width = this.panel.plotWidth(this);
-    const value = this.local[side], sign = this.el.signs[side].textContent;
-    say(bubble, value === null ? "no cut" : `${sign} ${shown(value)}`);
+    const value = this.local[side];
+    this.showAt(this.at(side, value), this.panel.plotWidth(this), value === null ? "no cut" : `${this.el.signs[side].textContent} ${shown(value)}`, false);
+  }
+
+  // The pointer rests on a bar: which value, and how much lies below it.
+  read(event) {
+    if (event.pointerType === "touch" || event.composedPath()[0] !== this.el.canvas) return this.el.bubble.classList.remove("shown");
+    const { left, width } = this.el.plot.getBoundingClientRect(), x = (event.clientX - left) / width;
+    const { values, codes } = this.rule.atLeast, { all, groups } = this.panel.view();
+    const at = nearest(values.map((v) => this.x(v)), x), n = all ? 1 : groups, sums = all ? this.allPrefix.documents : this.prefix.documents;
+    if (at < 0) return;
+    let below = 0, total = 0;
+    for (let g = 0; g < n; g++) { below += sums[codes[at] * n + g]; total += sums[NULL * n + g]; }
+    this.showAt(x, width, `${shown(values[at])}: ${share(below, total)} ${this.rule.exclusive ? "at or below" : "below"}`, true);
+  }
+
+  showAt(x, width, text, reading) {
+    const { bubble } = this.el;
+    say(bubble, text);
     bubble.classList.add("shown");
-    const x = this.at(side, value) * width;
-    bubble.style.transform = `translateX(clamp(0px, calc(${x.toFixed(1)}px - 50%), calc(${width}px - 100%)))`;
+    bubble.classList.toggle("reading", reading);
+    bubble.style.transform = `translateX(clamp(0px, calc(${(x * width).toFixed(1)}px - 50%), calc(${width}px - 100%)))`;
   }
 
   // Candidate values of a handle, "no cut" included, that do not cross the other handle.

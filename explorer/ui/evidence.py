@@ -18,6 +18,7 @@ from explorer.selection.selection import Selection
 from explorer.selection.threshold import Threshold
 from explorer.selection.tuning import Tuned
 from explorer.ui.format import about, exact, number, share, short
+from explorer.ui.reader import glyph, text_html
 from explorer.ui.state import current_corpus, current_filters
 
 SNIPPET = 420  # characters of a document on a card
@@ -186,13 +187,13 @@ def cards(selection: Selection, rows: np.ndarray | Sequence[int], signal: str | 
             if values is not None
             else ""
         )
-        label = " · ".join(escape(visible(str(row[c]))) for c in (roles.source, roles.id) if c and row[c] is not None)
+        label = " · ".join(text_html(str(row[c])) for c in (roles.source, roles.id) if c and row[c] is not None)
         why = f'<span class="why">{escape(", ".join(selection.reasons_of(int(row["_row"]))))}</span>' if reasons else ""
         text = row[roles.text]
         body = (
             '<i class="quiet">no text (null)</i>'
             if text is None
-            else f'<p dir="auto">{escape(visible(text[:SNIPPET]))}{"…" if len(text) > SNIPPET else ""}</p>'
+            else f'<p dir="auto">{text_html(text, length=SNIPPET)}{"…" if len(text) > SNIPPET else ""}</p>'
         )
         link = f'<a href="documents?row={row["_row"]}" target="_self" title="Read it whole on the Documents page">read</a>'
         parts.append(f"<article><header>{value} <span>{label}</span> {why} {link}</header>{body}</article>")
@@ -200,15 +201,8 @@ def cards(selection: Selection, rows: np.ndarray | Sequence[int], signal: str | 
 
 
 def visible(text: str) -> str:
-    """Control, bidirectional and zero-width characters as visible glyphs, so that what is drawn is what is there."""
-    return text.translate(_GLYPHS)
-
-
-_GLYPHS = (
-    {c: 0x2400 + c for c in range(32) if c not in (9, 10)}
-    | {0x7F: 0x2421}
-    | dict.fromkeys((0x200B, 0x200C, 0x200D, 0x200E, 0x200F, 0xFEFF, 0x2060, *range(0x202A, 0x202F), *range(0x2066, 0x206A)), "⌁")
-)
+    """Text for charts and tables, with a sign for what cannot be seen."""
+    return "".join(glyph(c) or c for c in text)
 
 
 def _draw(rows: np.ndarray, n: int) -> np.ndarray:

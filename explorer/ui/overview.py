@@ -63,7 +63,7 @@ def footer_cards(corpus: Corpus, answer: Callable[[str], None]) -> None:
                 counts.tokens_label,
             ),
         )
-    st.html('<dl class="cards">' + "".join(_card(*card) for card in cards) + "</dl>")
+    st.html('<div class="cards">' + "".join(_card(*card) for card in cards) + "</div>")
     answer(_sentence(corpus, None, counts))
     if not len(corpus):
         st.info("These files hold no rows. When documents are added, open the corpus again and they appear here.", icon=":material/inbox:")
@@ -113,7 +113,7 @@ def figures(corpus: Corpus, answer: Callable[[str], None]) -> None:
     stamp = corpus.coverage().stamp()
     groups = {
         by: later(
-            ("breakdown", key, stamp, by, tokens), lambda by=by: breakdown(corpus, by, most=40 if by == "year" else 12, with_tokens=tokens)
+            ("breakdown", key, stamp, by, tokens), lambda by=by: breakdown(corpus, by, most=40 if by == "year" else 10, with_tokens=tokens)
         )
         for by in ("source", "language", "year")
     }  # type: ignore[misc]
@@ -136,10 +136,11 @@ def figures(corpus: Corpus, answer: Callable[[str], None]) -> None:
             _group_chart(corpus, groups["language"], "language", "Languages", "")
         with guarded("drawing the years"):
             _group_chart(corpus, groups["year"], "year", "Years", "")
-        with guarded("drawing what is computed"):
-            _computed(corpus)
-    with guarded("listing problems"):
+    left, right = st.columns(2, gap="large")
+    with left, guarded("listing problems"):
         _problems(corpus, texts, ids, copies)
+    with right, guarded("drawing what is computed"):
+        _computed(corpus)
     done = sum(f.done() for f in pending)
     watch(*pending, caption=f"Reading the documents: {done} of {len(pending)} figures are there, the others follow by themselves.")
 
@@ -203,7 +204,7 @@ def _role_form(corpus: Corpus) -> None:
 
 def _card(name: str, value: str, tip: str, note: str) -> str:
     remark = f" <small>{escape(note)}</small>" if note else ""
-    return f'<div title="{escape(tip, quote=True)}"><dt>{escape(name)}</dt><dd>{escape(value)}{remark}</dd></div>'
+    return f'<div title="{escape(tip, quote=True)}"><span>{escape(name)}</span><b>{escape(value)}</b>{remark}</div>'
 
 
 def _sentence(corpus: Corpus, found: Profile | None, counts: state.Counts | None) -> str:

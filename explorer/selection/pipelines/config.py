@@ -168,7 +168,7 @@ def keep(value, minimum=None, maximum=None, exclusive=False, nulls="drop", among
         return nulls == "keep"
     if among is not None:
         return value in among
-    kind = np.float32 if np.float32(value) == value else np.float64
+    kind = np.float32 if float(np.float32(value)) == value else np.float64
     value = kind(value)
     low, high = (None if bound is None else kind(bound) for bound in (minimum, maximum))
     if exclusive:

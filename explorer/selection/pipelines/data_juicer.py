@@ -43,6 +43,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 }
 NEAREST = {
     "words_num_filter": "gopher_n_words, which counts spaCy tokens with a character that is no punctuation",
+    "average_line_length_filter": "mean_line_chars, which leaves blank lines out",
     "word_repetition_filter": "rep_dup10_char_frac, which is a share of characters",
     "stopwords_filter": "gopher_stop_words, which counts eight words",
     "flagged_words_filter": "rps_doc_ldnoobw_words, which counts a block list of n-grams",

@@ -40,7 +40,9 @@ from explorer.selection.threshold import Threshold
 
 WORDS = "its words are separated by spaces, punctuation included"
 LINES = "its lines are the non-blank ones"
+# A step is read as the first signal named here that has it, so the exact ones come first.
 OPERATORS = (
+    Operator("n_words", "WordCountFilter", "min_words", "max_words"),
     Operator("gopher_n_words", "WordCountFilter", "min_words", "max_words", WORDS),
     Operator("gopher_mean_word_len", "MeanWordLengthFilter", "min_mean_word_length", "max_mean_word_length", WORDS),
     Operator(
@@ -124,7 +126,7 @@ def write(filters: Filters) -> PipelineConfig:
         said += [f"{parameter}={number(bound)}" for parameter, bound in given.items()]
         lines.append(f"ScoreFilter({name}({', '.join(said)}), text_field=TEXT)")
         names.add(name)
-        lost.append(difference(threshold, operator))
+        lost += [difference(threshold, operator)] if operator.differs else []
     pick = one_of(filters.where) if filters.where else None
     if pick is not None:
         lines.append(_column(*pick))

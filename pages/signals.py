@@ -1,0 +1,147 @@
+"""What can I measure, and how is it distributed?"""
+
+import numpy as np
+import polars as pl
+import streamlit as st
+
+from explorer.corpus.distribution import bin_edges, is_skewed
+from explorer.engine.local import score_sample
+from explorer.registry import families, find_signal
+from explorer.ui import distributions, rules
+from explorer.ui.errors import guarded
+from explorer.ui.format import counted, exact
+from explorer.ui.frame import go, heading, question
+from explorer.ui.scoring import start_scoring
+from explorer.ui.state import corpus_key, current_corpus, current_selection
+
+corpus, selection = current_corpus(), current_selection()
+answer = question("What can I measure, and how is it distributed?")
+coverage = corpus.coverage()
+known = families()
+numeric = corpus.columns.numeric()
+own = [name for name in numeric if find_signal(name) is None]
+signals = [s for f in known.values() for s in f.signals]
+computed = [s for s in signals if coverage.of(s.name)]
+answer(
+    f"<b>{len(signals)}</b> signals in {len(known)} families; <b>{len(computed)}</b> computed here, and {counted(len(own), 'number column')} came with the corpus."
+)
+
+
+@st.cache_data(max_entries=400, show_spinner=False)
+def small_histogram(key: object, name: str) -> list[int]:
+    values = corpus.columns.glimpse(name)
+    edges = bin_edges(values, 24, log=is_skewed(values))
+    return np.histogram(values[~np.isnan(values)].clip(edges[0], edges[-1]), edges)[0].tolist()
+
+
+def row(name: str) -> dict[str, object]:
+    signal = find_signal(name)
+    scored = coverage.scored_rows(name) if signal else len(corpus)
+    shown = scored and name in numeric
+    return {
+        "signal": name,
+        "what it says": signal.about if signal else "a column of the corpus",
+        "unit": signal.unit if signal else "",
+        "computed": scored / max(1, len(corpus)),
+        "distribution": small_histogram(corpus_key(corpus), name) if shown else None,
+        "family": signal.family if signal else "(column)",
+        "source": signal.source if signal else "",
+    }
+
+
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    wanted = st.text_input("Find a signal", placeholder="name, unit, paper …", key="sig_find", width=260)
+    only = st.segmented_control("Show", ["all", "computed"], default="all", key="sig_show")
+    chosen_families = st.multiselect("Families to score", list(known), key="sig_families", placeholder="all families without parameters")
+    targets = chosen_families or [f.name for f in known.values() if all(v is not None for v in f.defaults.values()) or f.name != "tokens"]
+    st.button(
+        f"Score all {counted(len(corpus), 'document')}",
+        type="primary",
+        key="sig_score",
+        on_click=start_scoring,
+        args=(corpus, targets),
+        help=f"Starts a job: {', '.join(targets)}. What is computed already is not computed again.",
+    )
+    st.toggle(
+        "Try on 200 documents",
+        key="sig_try",
+        help="Compute now for a seeded sample, nothing stored: see what a signal says before scoring everything",
+    )
+
+names = [
+    n
+    for n in ([*own, *(s.name for s in signals)] if only != "computed" else numeric)
+    if not wanted
+    or wanted.lower()
+    in f"{n} {getattr(find_signal(n), 'about', '')} {getattr(find_signal(n), 'source', '')} {getattr(find_signal(n), 'unit', '')}".lower()
+]
+names.sort(key=lambda n: not (coverage.of(n) or n in own))
+if st.session_state.get("sig_try"):
+    with guarded("trying the signals"):
+        n, table = score_sample(corpus, targets, 200, seed=0)
+        columns = {
+            name: table[name].to_numpy().astype(np.float64)
+            for name in table.column_names
+            if (s := find_signal(name)) and s.dtype != "string"
+        }
+        distributions.sample_histograms(columns, n, len(corpus))
+if not names:
+    st.info(f"No signal matches {wanted!r}.")
+    st.stop()
+rows = pl.DataFrame(
+    [row(n) for n in names],
+    schema={
+        "signal": pl.String,
+        "what it says": pl.String,
+        "unit": pl.String,
+        "computed": pl.Float64,
+        "distribution": pl.List(pl.Int64),
+        "family": pl.String,
+        "source": pl.String,
+    },
+)
+picked = st.dataframe(
+    rows,
+    key="sig_table",
+    hide_index=True,
+    height=330,
+    width="stretch",
+    on_select="rerun",
+    selection_mode="single-row",
+    column_config={
+        "signal": st.column_config.TextColumn(width="medium", pinned=True),
+        "what it says": st.column_config.TextColumn(width="large"),
+        "computed": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1, width="small"),
+        "distribution": st.column_config.BarChartColumn("distribution", width="small", help="Low values left; from about 200,000 documents when there are more"),
+    },
+)
+at = picked.selection.rows
+name = names[at[0]] if at and at[0] < len(names) else next((n for n in [*(n for n in names if coverage.of(n)), *names] if n in numeric), None)
+if name is None:
+    st.info("Nothing is computed yet. Score all documents, or try the signals on 200 of them.", icon=":material/functions:")
+    st.stop()
+
+heading(name)
+with guarded("showing the signal"):
+    distributions.definition(find_signal(name), name)
+    if name not in numeric:
+        st.info(
+            "Not computed yet for this corpus." if not coverage.of(name) else "A text signal: it groups documents, see Overview and SQL.",
+            icon=":material/functions:",
+        )
+        st.stop()
+    choices = [c for c in ("source", "language", "year") if c == "source" or getattr(corpus.roles, "date" if c == "year" else c)]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        by = st.segmented_control("Split by", choices, default="source", key="sig_by") or "source"
+        other = st.selectbox(
+            "Compare with", [n for n in numeric if n != name], index=None, placeholder="another signal", key="sig_other", width=280
+        )
+        if st.button("Filter on it", key="sig_filter", help="Add a rule on the Filters page"):
+            rules.add(name)
+            go("filters")
+    if other:
+        distributions.two_signals(selection, name, other)
+    else:
+        distributions.one_signal(corpus, name, by, key="sig")
+        heading("Documents along the range", f"lowest, middling and highest of {exact(len(corpus))}")
+        distributions.along(selection, name)
