@@ -168,7 +168,7 @@ def vary(text: str, vocabulary: list[str], choose: random.Random) -> str | None:
     for i in choose.sample(words, max(1, len(words) // WORDS_A_REPLACEMENT)):
         new = vocabulary[choose.randrange(len(vocabulary))] if vocabulary else pieces[i]
         if new == pieces[i]:  # a frequent word may meet itself: then the first word that differs, of the document's own at last
-            new = next((word for word in chain(vocabulary, pieces[words.start :: 2]) if word != pieces[i]), new)
+            new = next((word for word in chain(vocabulary, (pieces[j] for j in words)) if word != pieces[i]), new)
         changed = changed or new != pieces[i]
         pieces[i] = new
     return "".join(pieces) if changed else None
@@ -278,7 +278,8 @@ def _sources() -> dict[str, Iterable[Found]]:
         "licences": _files(
             [*packages, Path("/usr/share/common-licenses")], names=("LICENSE", "LICENCE", "COPYING", "NOTICE", "GPL", "MPL")
         ),
-        "system_docs": _files([Path("/usr/share/doc")], (".txt", ".md", ".rst", ".gz"), names=("README", "changelog", "copyright", "NEWS")),
+        # Without change logs: they are many times larger than all the rest.
+        "system_docs": _files([Path("/usr/share/doc")], (".txt", ".md", ".rst"), names=("README", "NEWS", "copyright")),
     }
 
 

@@ -1,0 +1,68 @@
+"""Fixtures that many tests share; documents with known defects are written out so that a reader can count them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from explorer.corpus.corpus import Corpus, open_corpus
+
+EDGE_TEXTS: list[str | None] = [
+    "The quick brown fox jumps over the lazy dog. It was not amused, and said so.",
+    "",
+    "   \n\t ",
+    "word",
+    None,
+    "日本語の文章です。句読点もあります。",
+    "a\x00b NUL inside",
+    "مرحبا \u202egnp.exe\u202c bidi",
+    "<script>alert('x')</script> [red]markup[/red] \x1b[31mred",
+    "long " * 2_000,
+    "same line\nsame line\nsame line",
+    "👩‍👩‍👧‍👦 e\u0301 combining",
+]
+
+
+@pytest.fixture(scope="session")
+def edge_documents() -> list[str | None]:
+    """Texts that break naive code: empty, blank, one word, null, CJK, NUL, bidi, markup, long, repeated, combining."""
+    return list(EDGE_TEXTS)
+
+
+@pytest.fixture
+def write_parquet(tmp_path: Path) -> Callable[..., Path]:
+    """Write a table (or columns) below the test's folder."""
+
+    def write(name: str, columns: pa.Table | dict[str, object], **options: object) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        table = columns if isinstance(columns, pa.Table) else pa.table(columns)
+        pq.write_table(table, path, **options)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def tiny_files(write_parquet: Callable[..., Path]) -> Path:
+    """Two files of 30 documents in row groups of 10, from two sources; documents 0 and 30 are the edge of each file."""
+    for number, source in enumerate(("web", "books")):
+        rows = range(30 * number, 30 * number + 30)
+        columns = {
+            "id": [f"d{i:03d}" for i in rows],
+            "text": [f"Document {i} tells of the weather and of the sea.\n" * (1 + i % 4) for i in rows],
+            "source": [source] * 30,
+            "stars": pa.array([i % 5 if i % 7 else None for i in rows], pa.int8()),
+        }
+        write_parquet(f"data/{number}-{source}.parquet", columns, row_group_size=10)
+    return write_parquet("data/.hidden.parquet", {"text": ["not ours"]}).parent
+
+
+@pytest.fixture
+def tiny_corpus(tiny_files: Path, tmp_path: Path) -> Corpus:
+    """`tiny_files`, opened."""
+    return open_corpus(tiny_files, workspace=tmp_path / "workspace")
