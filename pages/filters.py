@@ -113,6 +113,7 @@ else:
             f"≈ tokens ({tuned.tokens.label})" if tuned.tokens.estimated else f"tokens ({tuned.tokens.label})",
         ),
         key="cuts",
+        height=600 if len(lines) > 6 else None,  # the documents beneath stay in reach
         on_change=rules.apply,
     )
 

@@ -112,11 +112,15 @@ picked = st.dataframe(
         "signal": st.column_config.TextColumn(width="medium", pinned=True),
         "what it says": st.column_config.TextColumn(width="large"),
         "computed": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1, width="small"),
-        "distribution": st.column_config.BarChartColumn("distribution", width="small", help="Low values left; from about 200,000 documents when there are more"),
+        "distribution": st.column_config.BarChartColumn(
+            "distribution", width="small", help="Low values left; from about 200,000 documents when there are more"
+        ),
     },
 )
 at = picked.selection.rows
-name = names[at[0]] if at and at[0] < len(names) else next((n for n in [*(n for n in names if coverage.of(n)), *names] if n in numeric), None)
+name = (
+    names[at[0]] if at and at[0] < len(names) else next((n for n in [*(n for n in names if coverage.of(n)), *names] if n in numeric), None)
+)
 if name is None:
     st.info("Nothing is computed yet. Score all documents, or try the signals on 200 of them.", icon=":material/functions:")
     st.stop()

@@ -88,10 +88,10 @@ def _outcome(arguments: list[str], reporter: Reporter | None) -> tuple[int, str]
         return STOPPED, "Stopped."
     except (ExplorerError, MissingExtraError) as error:
         return BAD, f"Error: {error}"
-    except BrokenPipeError:
-        # The reader (head, less) has gone. What is still in the buffer must not be flushed into the closed pipe at exit.
-        with suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except SystemExit as ended:  # click ends so when the reader (head, less) has gone, and after completing a word for a shell
+        return int(ended.code or 0) if "_EXPLORER_COMPLETE" in os.environ else DONE, ""
+    except BrokenPipeError:  # the same, at our own flush: what is still in the buffer must not be flushed again at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE, ""
     except Exception as error:
         if reporter is not None:

@@ -118,10 +118,10 @@ def select(
     if not summary.kept_documents:
         raise No("Nothing matched.")
     if out is not None:
-        import explorer as ex
+        from explorer.manifest.write import mix
 
+        mix({"selection": kept}, name="selection", out=out)
         filters.save(out / "filters.yaml")
-        ex.mix({filters.name or "selection": kept}, out=out)
         note(f"Wrote {out}. Check it: explorer verify {shlex.quote(str(out))}")
 
 

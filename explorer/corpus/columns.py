@@ -122,7 +122,7 @@ class Columns:
                     found = Tokens(
                         np.nan_to_num(self.numbers("n_tokens").astype(np.float64)), f"tokenizer {side.parameters.get('tokenizer')}", False
                     )
-                elif coverage.scored_rows("n_bytes") == n:
+                elif coverage.of("n_bytes") is not None and coverage.scored_rows("n_bytes") == n:
                     found = Tokens(np.nan_to_num(self.numbers("n_bytes").astype(np.float64)) / BYTES_A_TOKEN, "bytes / 4", True)
                 else:
                     found = self._estimated_tokens()

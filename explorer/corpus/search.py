@@ -111,18 +111,25 @@ def hits(text: str, what: Search, most: int = 2000) -> list[tuple[int, int]]:
         return [m.span() for m, _ in zip(found, range(most), strict=False)]
     import polars as pl
 
-    # Rust's engine, like DuckDB's RE2, takes time linear in the text; Python's own can take exponential time.
+    # Rust's engine, like DuckDB's RE2, takes time linear in the text; Python's own can take exponential time. It gives no places,
+    # so each match is put between two noncharacters that the text does not hold, and these are found again.
+    opening, closing = [c for c in map(chr, range(0xFDD0, 0xFDF0)) if c not in text][:2]
     pattern = what.text if what.match_case else f"(?i){what.text}"
     try:
-        matches = pl.Series([text.encode("utf-8", "replace").decode()]).str.extract_all(pattern).item()
+        marked = pl.Series([text.encode("utf-8", "replace").decode()]).str.replace_all(pattern, f"{opening}${{0}}{closing}").item()
     except pl.exceptions.PolarsError:
         return []
-    spans, start = [], 0
-    for match in matches[:most]:
-        at = text.find(match, start)
-        if match and at >= 0:
-            spans.append((at, at + len(match)))
-            start = at + len(match)
+    spans: list[tuple[int, int]] = []
+    end = 0
+    for seen, piece in enumerate(marked.split(opening)[1:]):
+        before = marked.index(opening, end)
+        length = piece.index(closing)
+        start = before - 2 * seen
+        if length:
+            spans.append((start, start + length))
+        end = before + 1 + length + 1
+        if len(spans) >= most:
+            break
     return spans
 
 

@@ -91,6 +91,8 @@ class Sidecar:
                 pieces.append(pq.ParquetFile(path).read(columns=list(columns)))
             except (OSError, pa.ArrowException):
                 pieces.append(None if group.rows else pa.table({}))
+        if self.finished(shard):  # joined, and the parts removed, while they were read
+            return _checked(self.shard_path(shard), shard, columns)
         return _fill(pieces, shard, columns)
 
 
@@ -132,7 +134,10 @@ def declare(side: Sidecar, text: str) -> None:
 
 
 def write_part(side: Sidecar, shard: Shard, row_group: int, table: pa.Table) -> None:
-    """Keep the columns of one row group, unless another process has finished the shard meanwhile."""
+    """Keep the columns of one row group, unless another process has finished the shard meanwhile; an only row group is the shard."""
+    if len(shard.row_groups) == 1:
+        _write_shard(side, shard, table)
+        return
     try:
         write_atomically(side.part_path(shard, row_group), lambda path: pq.write_table(table, path, compression="zstd"))
     except WorkspaceError:
@@ -150,6 +155,11 @@ def join_parts(side: Sidecar, shard: Shard, signals: Sequence[Signal]) -> None:
             return
         raise
     table = pa.concat_tables(tables) if tables else pa.schema([(s.name, ARROW[s.dtype]) for s in signals]).empty_table()
+    _write_shard(side, shard, table)
+    shutil.rmtree(parts, ignore_errors=True)
+
+
+def _write_shard(side: Sidecar, shard: Shard, table: pa.Table) -> None:
     said = {
         "explorer.family": side.family,
         "explorer.version": str(side.version),
@@ -160,7 +170,6 @@ def join_parts(side: Sidecar, shard: Shard, signals: Sequence[Signal]) -> None:
     }
     table = table.combine_chunks().replace_schema_metadata(said)
     write_atomically(side.shard_path(shard), lambda path: pq.write_table(table, path, compression="zstd", row_group_size=ROWS_A_GROUP))
-    shutil.rmtree(parts, ignore_errors=True)
 
 
 def to_table(signals: Sequence[Signal], values: Mapping[str, Any], valid: np.ndarray) -> pa.Table:

@@ -22,7 +22,7 @@ from explorer.corpus.corpus import Corpus
 from explorer.corpus.files import Shard
 from explorer.corpus.roles import is_text
 from explorer.corpus.sidecars import Sidecar, declare, join_parts, sidecar, to_table, write_part
-from explorer.corpus.workspace import locked, write_json
+from explorer.corpus.workspace import locked, remove_leftovers, write_json
 from explorer.errors import CorpusError, ExplorerError, SignalError
 from explorer.primitives.batch import Batch
 from explorer.registry import Family, families, find
@@ -125,6 +125,7 @@ def score(
     corpus.workspace.folder("signals")
     for _, side in sides:
         declare(side, corpus.roles.text)
+        remove_leftovers(side.folder)
     tasks, total, reused = _plan(corpus, sides, limit)
     started = time.monotonic()
     done, done_bytes, nulls = reused, 0, dict.fromkeys((s.name for f in chosen for s in f.signals), 0)

@@ -231,7 +231,7 @@ def _is_export(folder: Path) -> bool:
         written = {item["path"] for item in said["files"]} if said["schema"] == SCHEMA else set()
     except (OSError, ValueError, KeyError, TypeError):
         return False
-    there = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir()}
+    there = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir() and p.parent.name != "__pycache__"}
     return bool(written) and there <= written | {signed[0].name}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
 import os
 import shutil
@@ -86,17 +87,10 @@ def _flush(path: Path) -> None:
 
 
 def _remove_leftovers(out: Path, host: str) -> None:
-    for path in out.parent.glob(f".{glob_escape(out.name)}.{glob_escape(host)}-*.partial"):
+    for path in out.parent.glob(f".{glob.escape(out.name)}.{glob.escape(host)}-*.partial"):
         process = path.name.removesuffix(".partial").removesuffix(".replaced").rsplit("-", 1)[-1]
         if process.isdigit() and not (int(process) != os.getpid() and _alive(int(process))):
             shutil.rmtree(path, ignore_errors=True)
-
-
-def glob_escape(name: str) -> str:
-    """A file name that a glob matches literally."""
-    import glob
-
-    return glob.escape(name)
 
 
 def _alive(process: int) -> bool:

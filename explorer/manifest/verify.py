@@ -396,13 +396,14 @@ def _export(record: Path) -> Iterable[Check]:
     yield Check(
         record.name, "ok" if same else "failed", f"of manifest {manifest[:12]}" if same else "the record was edited: its hash differs"
     )
-    there = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()} - {p.name for p in folder.glob(SIGNED)}
+    there = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and p.parent.name != "__pycache__"}
+    there -= {p.name for p in folder.glob(SIGNED)}
     problems = [f"{name} is missing" for name in sorted(set(listed) - there)]
     present = sorted(set(listed) & there)
     for name, actual in zip(present, _hashes([str(folder / n) for n in present]), strict=True):
         if actual != listed[name]["sha256"]:
             problems.append(f"{name} changed: sha256 was {listed[name]['sha256'][:12]}, is {(actual or 'unreadable')[:12]}")
-    problems += [f"{name} is not part of the export" for name in sorted(there - set(listed) - {"__pycache__"}) if "__pycache__" not in name]
+    problems += [f"{name} is not part of the export" for name in sorted(there - set(listed))]
     for problem in problems[:MOST_NAMED]:
         yield Check(f"{title}: files", "failed", problem)
     if len(problems) > MOST_NAMED:

@@ -110,7 +110,9 @@ def tables() -> Tables:
         shapes.setdefault(unit, [0, 0])[0] |= 1 << UNIT_SHIFT
     limits = (max(len("".join(e).encode()) for e in exceptions), max(map(len, units)), max(len(r.split(" ")) for r in stored["rejoined"]))
     if limits != (LONGEST, LONGEST_UNIT, MOST_JOINED):
-        raise SignalError(f"english.json does not fit the kernels' limits {limits}. They hold {(LONGEST, LONGEST_UNIT, MOST_JOINED)}. Set them to the file's.")
+        raise SignalError(
+            f"english.json does not fit the kernels' limits {limits}. They hold {(LONGEST, LONGEST_UNIT, MOST_JOINED)}. Set them to the file's."
+        )
 
     table = np.zeros((4096, 3), np.uint64)
     bitmap = np.zeros(8192, np.uint8)

@@ -1,9 +1,9 @@
-"""Lines, paragraphs and their repeats, for every definition of "line" the published heuristics use, in one scan.
+r"""Lines, paragraphs and their repeats, for every definition of "line" the published heuristics use, in one scan.
 
-- *segments*: the non-empty pieces between newlines. Gopher's repetition rules split at ``\\n+`` and so see these (and an empty
+- *segments*: the non-empty pieces between newlines. Gopher's repetition rules split at ``\n+`` and so see these (and an empty
   piece before a leading and after a trailing newline); FineWeb's rules see those that are not blank.
-- *lines*: ``str.splitlines()``, which also breaks at ``\\r`` and eight rarer characters; Gopher's quality rules.
-- *paragraphs*: pieces between two or more newlines of the stripped text (``\\n{2,}``).
+- *lines*: ``str.splitlines()``, which also breaks at ``\r`` and eight rarer characters; Gopher's quality rules.
+- *paragraphs*: pieces between two or more newlines of the stripped text (``\n{2,}``).
 
 Repeats are found by 64-bit hashes (see :mod:`explorer.primitives.swar` for the probability that two segments are confused).
 """
@@ -18,7 +18,18 @@ import numpy as np
 from explorer.primitives import english as en
 from explorer.primitives.batch import Batch, primitive
 from explorer.primitives.characters import count_code_points
-from explorer.primitives.swar import HIGH, SEED, equal_bytes, hash_bytes, hash_finish, hash_step, kernel, load_upto, lowest_set_byte, popcount
+from explorer.primitives.swar import (
+    HIGH,
+    SEED,
+    equal_bytes,
+    hash_bytes,
+    hash_finish,
+    hash_step,
+    kernel,
+    load_upto,
+    lowest_set_byte,
+    popcount,
+)
 from explorer.primitives.unicode import REPLACEMENT, decode
 
 SPACE, TERMINAL = en.SPACE, en.TERMINAL
@@ -134,7 +145,6 @@ def _document(data, begin, end, classes, table, hashes, row):  # type: ignore[no
     distinct = 0
     dots = 0  # length of the run of dots that is open
     in_block = False
-    line_open = False  # the document does not end with a line break
     s = begin
     i = begin
     while s < end:

@@ -13,7 +13,6 @@ import unicodedata
 from functools import cache
 from typing import NamedTuple
 
-import numba as nb
 import numpy as np
 
 from explorer.primitives import unicode as u
@@ -77,28 +76,3 @@ def normalise(text: str) -> str:
     """RedPajama-v2's normalised text of one string; the definition that the tables and kernels are held to."""
     text = re.sub(r"\s+", " ", text.translate(_PUNCTUATION).lower().strip())
     return unicodedata.normalize("NFD", text)
-
-
-@nb.njit(nogil=True, cache=True, inline="always")
-def absorb(h, point):  # type: ignore[no-untyped-def]
-    """Hash state after one more code point of a normalised word."""
-    return (h ^ np.uint64(point)) * np.uint64(0x9FB21C651E98DF25)
-
-
-@nb.njit(nogil=True, cache=True, inline="always")
-def finish(h):  # type: ignore[no-untyped-def]
-    """The word's hash: mixes the state, never 0 (which marks an empty table slot)."""
-    h = (h ^ (h >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
-    return (h ^ (h >> np.uint64(32))) | np.uint64(1)
-
-
-WORD_SEED = np.uint64(0x9E3779B97F4A7C15)
-
-
-@nb.njit(nogil=True, cache=True)
-def hash_word(points: np.ndarray) -> np.uint64:
-    """Hash of a word that is already normalised, given as code points."""
-    h = WORD_SEED
-    for point in points:
-        h = absorb(h, point)
-    return finish(h)

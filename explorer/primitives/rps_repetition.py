@@ -11,7 +11,7 @@ import math
 import numba as nb
 import numpy as np
 
-from explorer.primitives.normalised import finish
+from explorer.primitives.swar import kernel
 
 MAX_N = 10
 _C = np.uint64(0x9E3779B97F4A7C15)
@@ -27,11 +27,13 @@ N_REPETITION = DUPE5 + 6
 @nb.njit(nogil=True, cache=True, inline="always")
 def extend(h, word):  # type: ignore[no-untyped-def]
     """Hash of an n-gram that is one word longer; never 0."""
-    return finish(h * _C + word)
+    h = h * _C + word
+    h = (h ^ (h >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
+    return (h ^ (h >> np.uint64(32))) | np.uint64(1)
 
 
 @nb.njit(nogil=True, cache=True)
-def _capacity(n: int) -> int:
+def capacity(n: int) -> int:
     """A power of two, at least twice ``n``."""
     capacity = 16
     while capacity < 2 * n:
@@ -39,7 +41,7 @@ def _capacity(n: int) -> int:
     return capacity
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
 def repetition(words, lengths, n, out, scratch_hash, scratch_slot, scratch_at, level, table, counts):  # type: ignore[no-untyped-def]
     """Fill one document's row of ``out`` from its words.
 
@@ -52,7 +54,7 @@ def repetition(words, lengths, n, out, scratch_hash, scratch_slot, scratch_at, l
         scratch_hash, scratch_slot, scratch_at, level: uint64, int32, int32, uint8 [>= n].
         table, counts: uint64, int32 [>= capacity for n].
     """
-    size = _capacity(n)
+    size = capacity(n)
     mask = np.int64(size - 1)
     table[:size] = 0
     unique = 0
@@ -93,7 +95,7 @@ def repetition(words, lengths, n, out, scratch_hash, scratch_slot, scratch_at, l
                 m += 1
         if m < 2:
             break
-        size = _capacity(m)
+        size = capacity(m)
         mask = np.int64(size - 1)
         table[:size] = 0
         for a in range(m):

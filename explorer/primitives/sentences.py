@@ -10,14 +10,15 @@ spaCy's own, in ``english.json``.
 from __future__ import annotations
 
 import json
+import unicodedata
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-import numba as nb
 import numpy as np
 
 from explorer.primitives import unicode as u
+from explorer.primitives.swar import kernel
 
 # spaCy's Sentencizer.default_punct_chars, as inclusive ranges of code points.
 _FINAL = (
@@ -36,6 +37,20 @@ _NEUTRAL, _ENDS, _STARTS = 0, 1, 2
 MAX_WORD = 1024  # words of more code points are taken as one token: C4 drops the line anyway
 _MAX_ABBREVIATION = 8
 
+# The same classes for single bytes, for the scan over words without a mark: bytes from 128 on are decoded.
+_BYTE_SPACE, _BYTE_FINAL, _BYTE_TEXT, _BYTE_HIGH = 1, 2, 4, 8
+_BYTES = np.full(256, _BYTE_HIGH, np.uint8)
+_BYTES[:128] = [
+    _BYTE_SPACE
+    if chr(b).isspace()
+    else _BYTE_FINAL
+    if chr(b) in ".!?"
+    else 0
+    if unicodedata.category(chr(b)).startswith("P")
+    else _BYTE_TEXT
+    for b in range(128)
+]
+
 
 class SentenceTables(NamedTuple):
     """What the kernel looks up: class bits by code point, and the hashes of the abbreviations that keep their full stop."""
@@ -50,8 +65,8 @@ def _ranges(text: str) -> np.ndarray:
     return np.concatenate([np.arange(int(b[0], 16), int(b[-1], 16) + 1) for b in bounds])
 
 
-@nb.njit(nogil=True, cache=True)
-def _hash(points: np.ndarray, start: int, end: int) -> np.uint64:
+@kernel
+def _hash(points, start, end):  # type: ignore[no-untyped-def]
     h = np.uint64(0xCBF29CE484222325)
     for i in range(start, end):
         h = (h ^ np.uint64(points[i])) * np.uint64(0x100000001B3)
@@ -84,7 +99,7 @@ def sentence_tables() -> SentenceTables:
     return SentenceTables(classes, np.sort(np.array(hashes, np.uint64)))
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
 def _is_abbreviation(points, start, end, abbreviations):  # type: ignore[no-untyped-def]
     if end - start < 2 or end - start > _MAX_ABBREVIATION:
         return False
@@ -93,7 +108,7 @@ def _is_abbreviation(points, start, end, abbreviations):  # type: ignore[no-unty
     return at < len(abbreviations) and abbreviations[at] == h
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
 def _is_url(points, start, end, classes):  # type: ignore[no-untyped-def]
     """Near enough to spaCy's URL pattern: a scheme, or a host whose last label is two or more lower-case letters."""
     host = end
@@ -112,7 +127,7 @@ def _is_url(points, start, end, classes):  # type: ignore[no-untyped-def]
     return False
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
 def _kind(points, start, end, classes):  # type: ignore[no-untyped-def]
     """What the token ``points[start:end]`` does."""
     if end - start == 1 and classes[points[start]] & FINAL:
@@ -123,7 +138,7 @@ def _kind(points, start, end, classes):  # type: ignore[no-untyped-def]
     return _NEUTRAL
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
 def _advance(kind, count, ended):  # type: ignore[no-untyped-def]
     """The sentencizer's step: (sentences so far, whether the last one has ended)."""
     if kind == _ENDS:
@@ -133,7 +148,7 @@ def _advance(kind, count, ended):  # type: ignore[no-untyped-def]
     return count, ended
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
 def _word(points, n, classes, abbreviations, stack, count, ended):  # type: ignore[no-untyped-def]
     """Take the tokens of one whitespace-separated word: prefixes, then the core split at infixes, then suffixes.
 
@@ -230,7 +245,7 @@ def _word(points, n, classes, abbreviations, stack, count, ended):  # type: igno
     return count, ended
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
 def count_sentences(data, start, end, classes, abbreviations, points, stack):  # type: ignore[no-untyped-def]
     """Number of sentences in ``data[start:end]``, at least 1.
 
@@ -251,33 +266,49 @@ def count_sentences(data, start, end, classes, abbreviations, points, stack):  #
         # A run of whitespace is a token of its own, except for the single space between words.
         first = i
         while i < end:
-            point, after = (np.int64(data[i]), i + 1) if data[i] < 0x80 else u.decode(data, i, end)
-            if not classes[point] & SPACE:
+            bits = _BYTES[data[i]]
+            if bits & _BYTE_HIGH:
+                point, after = u.decode(data, i, end)
+                if not classes[point] & SPACE:
+                    break
+                i = after
+            elif bits & _BYTE_SPACE:
+                i += 1
+            else:
                 break
-            i = after
-        if i - first > 1 or (i > first and data[first] != 32):
-            count, ended = _advance(_STARTS, count, ended)
-        n = 0
-        seen = 0
+        if ended and (i - first > 1 or (i > first and data[first] != 32)):
+            count, ended = count + 1, False
         word = i
+        seen = 0
         while i < end:
-            point, after = (np.int64(data[i]), i + 1) if data[i] < 0x80 else u.decode(data, i, end)
-            bits = classes[point]
-            if bits & SPACE:
-                break
-            seen |= (bits & FINAL) | (PUNCTUATION ^ (bits & PUNCTUATION))
-            n += 1
-            i = after
-        if n == 0:
-            continue
-        if not seen & FINAL or n > MAX_WORD:
-            if seen & PUNCTUATION and ended:
-                count, ended = count + 1, False
-            continue
-        at = word
-        for k in range(n):
-            points[k], at = u.decode(data, at, end)
-        count, ended = _word(points, n, classes, abbreviations, stack, count, ended)
+            bits = _BYTES[data[i]]
+            if bits & (_BYTE_SPACE | _BYTE_HIGH):
+                if bits & _BYTE_SPACE:
+                    break
+                point, after = u.decode(data, i, end)
+                of_point = classes[point]
+                if of_point & SPACE:
+                    break
+                if of_point & FINAL:
+                    bits |= _BYTE_FINAL
+                if not of_point & PUNCTUATION:
+                    bits |= _BYTE_TEXT
+                i = after
+            else:
+                i += 1
+            seen |= bits
+        n = 0
+        if seen & _BYTE_FINAL:
+            at = word
+            while at < i and n < MAX_WORD:
+                points[n], at = u.decode(data, at, end)
+                n += 1
+            if at < i:
+                n = 0
+        if n:
+            count, ended = _word(points, n, classes, abbreviations, stack, count, ended)
+        elif seen & _BYTE_TEXT and ended:
+            count, ended = count + 1, False
     return count
 
 

@@ -45,19 +45,22 @@ class Words(NamedTuple):
 
     Attributes:
         offsets: int64 [n + 1]; document d has tokens ``offsets[d]:offsets[d + 1]``.
-        start: int64 [tokens], first byte of the token in ``batch.data``.
-        size: int32 [tokens], its bytes.
         chars: int32 [tokens], its code points.
         flags: uint8 [tokens]; HAS_LETTER, NOT_SYMBOL, and the stop word's number in the bits from STOP_SHIFT.
         hash: uint64 [tokens], :func:`explorer.primitives.swar.hash_bytes` of its bytes.
     """
 
     offsets: np.ndarray
-    start: np.ndarray
-    size: np.ndarray
     chars: np.ndarray
     flags: np.ndarray
     hash: np.ndarray
+
+
+class Spans(NamedTuple):
+    """Where the tokens of :func:`words` are: byte ``start`` in ``batch.data`` (int64) and ``size`` in bytes (int32)."""
+
+    start: np.ndarray
+    size: np.ndarray
 
 
 @kernel
@@ -122,10 +125,11 @@ def _suffix(exceptions, bitmap, data, point, kind, at, a, b):  # type: ignore[no
     c = point[b - 1]
     # Units and currencies after a digit: the longest first, since the leftmost match wins.
     for n in range(min(LONGEST_UNIT, b - a - 1), 0, -1):
-        if kind[b - n - 1] & DIGIT:
-            if (n == 1 and kind[b - 1] & CURRENCY) or (_shape(exceptions, bitmap, hash_bytes(data, at[b - n], at[b])) >> UNIT_SHIFT) & 1:
-                longest = n
-                break
+        if not kind[b - n - 1] & DIGIT:
+            continue
+        if (n == 1 and kind[b - 1] & CURRENCY) or (_shape(exceptions, bitmap, hash_bytes(data, at[b - n], at[b])) >> UNIT_SHIFT) & 1:
+            longest = n
+            break
     if c == 0x2E:
         k = b
         while k > a and point[k - 1] == 0x2E:
@@ -237,9 +241,16 @@ def _is_url(point, kind, a, b):  # type: ignore[no-untyped-def]
     colon = a  # scheme://
     while colon < b and (kind[colon] & WORD or point[colon] == 0x2B or point[colon] == 0x2D or point[colon] == 0x2E):
         colon += 1
-    if colon - a >= 2 and colon + 2 < b and point[colon] == 0x3A and point[colon + 1] == 0x2F and point[colon + 2] == 0x2F and _is_host(point, kind, colon + 3, b):
+    if (
+        colon - a >= 2
+        and colon + 2 < b
+        and point[colon] == 0x3A
+        and point[colon + 1] == 0x2F
+        and point[colon + 2] == 0x2F
+        and _is_host(point, kind, colon + 3, b)
+    ):
         return True
-    for k in range(a + 1, b):  # user@
+    for k in range(a + 1, b):  # user@  # noqa: SIM110 (numba compiles no generators)
         if point[k] == 0x40 and _is_host(point, kind, k + 1, b):
             return True
     return False
@@ -340,20 +351,13 @@ def _rejoin(exceptions, bitmap, joins, data, start, cut, tokens, old, chosen, le
 
 
 @kernel
-def _split(exceptions, bitmap, joins, data, point, kind, at, n, cut, tail, chosen, length, blocked):  # type: ignore[no-untyped-def]
-    """Cut one whitespace-separated piece of n code points; returns the number of tokens.
+def _split(data, n, tables, scratch):  # type: ignore[no-untyped-def]
+    """Cut the whitespace-separated piece of n code points that ``scratch`` holds; returns the number of tokens.
 
-    Args:
-        exceptions, bitmap, joins: see :class:`explorer.primitives.english.Tables`.
-        data: the batch's bytes.
-        point: its code points [n].
-        kind: their class bits [n].
-        at: first byte of each code point, and the end [n + 1].
-        n: code points.
-        cut: out, the end byte of each token (tokens tile the piece).
-        tail: scratch, ends of suffix tokens, innermost last.
-        chosen, length, blocked: scratch of :func:`_rejoin`.
+    The ends of the tokens (bytes) are left in ``cut``; the tokens tile the piece.
     """
+    _, exceptions, bitmap, joins = tables
+    point, kind, at, cut, tail, chosen, length, blocked = scratch
     a, b, tokens, suffixes = 0, n, 0, 0
     last = -1
     while a < b and b - a != last:
@@ -417,17 +421,32 @@ def _split(exceptions, bitmap, joins, data, point, kind, at, n, cut, tail, chose
 
 
 @kernel
-def _document(data, i, end, classes, exceptions, bitmap, joins, t, start, size, chars, flags, hashes, point, kind, at, cut, tail, chosen, length, blocked, seen_hash, seen_token, seen_count):  # type: ignore[no-untyped-def]
+def _document(data, i, end, tables, t, columns, scratch, seen):  # type: ignore[no-untyped-def]
     """Write the tokens of ``data[i:end]`` from index t on, until the document ends or an array is too small.
 
     Invariant: at the loop's head i is the first byte of a piece or of whitespace, and tokens [0, t) are complete; so the caller
     can grow the arrays and go on from what is returned.
 
+    Args:
+        data: the batch's bytes.
+        i: first byte to read.
+        end: the document's end.
+        tables: classes, exceptions, bitmap and joins of :class:`explorer.primitives.english.Tables`.
+        t: index of the next token.
+        columns: out, the arrays of :class:`Words` and :class:`Spans`; those of the latter are empty when nobody asks.
+        scratch: arrays for one piece, from :func:`_scratch`.
+        seen: the memo of pieces: hash, first token, number of tokens.
+
     Returns:
         (first byte not read, tokens written, bytes of a piece that did not fit, or 0).
 
     """
-    room, scratch = len(start), len(point)
+    classes, exceptions, bitmap, _ = tables
+    chars, flags, hashes, start, size = columns
+    point, kind, at, cut, _, _, _, _ = scratch
+    seen_hash, seen_token, seen_count = seen
+    room, longest_piece = len(chars), len(point)
+    spans = len(start) > 0
     while i < end:
         byte = data[i]
         if byte < 128 and classes[byte] & SPACE:
@@ -463,13 +482,16 @@ def _document(data, i, end, classes, exceptions, bitmap, joins, t, start, size, 
                         plain = True
                     elif mark == 0x2E:
                         before = classes[data[i - 1]]
-                        plain = (before & BEFORE_DOT) != 0 or (letters >= 2 and (before & UPPER) != 0 and (classes[data[i - 2]] & UPPER) != 0)
+                        plain = (before & BEFORE_DOT) != 0 or (
+                            letters >= 2 and (before & UPPER) != 0 and (classes[data[i - 2]] & UPPER) != 0
+                        )
             if plain and (mark == 0 or _exception(exceptions, bitmap, data, s, i + 1) == 0):
                 h = hash_finish(h, letters)
                 shape = _shape(exceptions, bitmap, h)
                 if shape & PIECES == 0:
-                    start[t] = s
-                    size[t] = letters
+                    if spans:
+                        start[t] = s
+                        size[t] = letters
                     chars[t] = letters
                     hashes[t] = h
                     flags[t] = HAS_LETTER | NOT_SYMBOL | ((shape >> STOP_FIELD) & 0xFF) << STOP_SHIFT
@@ -478,16 +500,18 @@ def _document(data, i, end, classes, exceptions, bitmap, joins, t, start, size, 
                     first = s
                     for k in range(shape & PIECES):
                         width = (shape >> (WIDTH_SHIFT + 8 * k)) & 0xFF
-                        start[t] = first
-                        size[t] = width
+                        if spans:
+                            start[t] = first
+                            size[t] = width
                         chars[t] = width
                         hashes[t] = hash_bytes(data, first, first + width)
                         flags[t] = HAS_LETTER | NOT_SYMBOL
                         t += 1
                         first += width
                 if mark:
-                    start[t] = i
-                    size[t] = 1
+                    if spans:
+                        start[t] = i
+                        size[t] = 1
                     chars[t] = 1
                     hashes[t] = hash_finish(hash_step(EMPTY, np.uint64(mark)), 1)
                     flags[t] = 0 if classes[mark] & SYMBOL else NOT_SYMBOL
@@ -500,7 +524,7 @@ def _document(data, i, end, classes, exceptions, bitmap, joins, t, start, size, 
         while True:
             v = load_upto(data, i, end)
             # Bytes up to the space character, or outside ASCII (padding past the document is zero, so it stops too).
-            k = lowest_set_byte(((v | ~((v | HIGH_BITS) - SPACES_PLUS_ONE)) & HIGH_BITS))
+            k = lowest_set_byte((v | ~((v | HIGH_BITS) - SPACES_PLUS_ONE)) & HIGH_BITS)
             if k < 8:
                 break
             h = hash_step(h, v)
@@ -529,21 +553,22 @@ def _document(data, i, end, classes, exceptions, bitmap, joins, t, start, size, 
             source, tokens = seen_token[slot], seen_count[slot]
             if t + tokens > room:
                 return s, t, i - s
-            shift = s - start[source]
             for k in range(tokens):
-                start[t + k] = start[source + k] + shift
-                size[t + k] = size[source + k]
                 chars[t + k] = chars[source + k]
                 hashes[t + k] = hashes[source + k]
                 flags[t + k] = flags[source + k]
+            if spans:
+                for k in range(tokens):
+                    start[t + k] = start[source + k] + s - start[source]
+                    size[t + k] = size[source + k]
             t += tokens
             continue
         # Decode it, then cut it by the rules.
-        if i - s > scratch or t + i - s > room:
+        if i - s > longest_piece or t + i - s > room:
             return s, t, i - s
         q = s
         m = 0
-        seen = 0
+        held = 0
         while q < i:
             c, after = np.int64(data[q]), q + 1
             if c >= 128:
@@ -552,12 +577,12 @@ def _document(data, i, end, classes, exceptions, bitmap, joins, t, start, size, 
             point[m] = c
             kind[m] = bits
             at[m] = q
-            seen |= bits
+            held |= bits
             m += 1
             q = after
         at[m] = i
-        if seen & (ACTIVE | DIGIT) or i - s <= LONGEST:
-            tokens = _split(exceptions, bitmap, joins, data, point, kind, at, m, cut, tail, chosen, length, blocked)
+        if held & (ACTIVE | DIGIT) or i - s <= LONGEST:
+            tokens = _split(data, m, tables, scratch)
         else:
             cut[0] = i
             tokens = 1
@@ -593,38 +618,60 @@ def _grown(array, size):  # type: ignore[no-untyped-def]
 
 @nb.njit(nogil=True, cache=True)
 def _scratch(n):  # type: ignore[no-untyped-def]
-    """Arrays for one piece of up to n bytes."""
+    """Arrays for one piece of up to n bytes.
+
+    Returns:
+        point: its code points; kind: their class bits; at: first byte of each, and the end; cut: ends of tokens, in order;
+        tail: ends of suffixes, innermost last; chosen, length, blocked: for :func:`_rejoin`.
+
+    """
     integers = np.empty((5, n + 1), np.int64)
     point, kind, blocked = np.empty(n, np.int32), np.empty(n, np.uint16), np.empty(n, np.uint8)
     return point, kind, integers[0], integers[1], integers[2], integers[3], integers[4], blocked
 
 
 @nb.njit(nogil=True, cache=True)
-def _tokenise(data, offsets, classes, exceptions, bitmap, joins):  # type: ignore[no-untyped-def]
+def _tokenise(data, offsets, tables, spans):  # type: ignore[no-untyped-def]
     n = len(offsets) - 1
     room = (offsets[n] - offsets[0]) // 4 + 64
-    start, size, chars = np.empty(room, np.int64), np.empty(room, np.int32), np.empty(room, np.int32)
-    flags, hashes = np.empty(room, np.uint8), np.empty(room, np.uint64)
+    wide = room if spans else 0
+    columns = (
+        np.empty(room, np.int32),
+        np.empty(room, np.uint8),
+        np.empty(room, np.uint64),
+        np.empty(wide, np.int64),
+        np.empty(wide, np.int32),
+    )
     token_offsets = np.zeros(n + 1, np.int64)
-    scratch = 256
-    point, kind, at, cut, tail, chosen, length, blocked = _scratch(scratch)
-    seen_hash, seen_token, seen_count = np.zeros(SEEN, np.uint64), np.zeros(SEEN, np.int64), np.zeros(SEEN, np.int64)
+    longest_piece = 256
+    scratch = _scratch(longest_piece)
+    seen = (np.zeros(SEEN, np.uint64), np.zeros(SEEN, np.int64), np.zeros(SEEN, np.int64))
     t = 0
     for d in range(n):
         i, end = offsets[d], offsets[d + 1]
         while i < end:
-            i, t, piece = _document(data, i, end, classes, exceptions, bitmap, joins, t, start, size, chars, flags, hashes, point, kind, at, cut, tail, chosen, length, blocked, seen_hash, seen_token, seen_count)
+            i, t, piece = _document(data, i, end, tables, t, columns, scratch, seen)
             if i < end:
-                if piece > scratch:
-                    scratch = 2 * piece
-                    point, kind, at, cut, tail, chosen, length, blocked = _scratch(scratch)
-                room = max(room + room // 2, t + piece + 64)
-                start, size, chars, flags, hashes = _grown(start, room), _grown(size, room), _grown(chars, room), _grown(flags, room), _grown(hashes, room)
+                if piece > longest_piece:
+                    longest_piece = 2 * piece
+                    scratch = _scratch(longest_piece)
+                if t + piece + 4 > room:
+                    room = max(room + room // 2, t + piece + 64)
+                    chars, flags, hashes, start, size = columns
+                    wide = room if spans else 0
+                    columns = (_grown(chars, room), _grown(flags, room), _grown(hashes, room), _grown(start, wide), _grown(size, wide))
         token_offsets[d + 1] = t
-    return token_offsets, start[:t], size[:t], chars[:t], flags[:t], hashes[:t]
+    chars, flags, hashes, start, size = columns
+    return token_offsets, chars[:t], flags[:t], hashes[:t], start[:t], size[:t]
 
 
 @primitive
 def words(batch: Batch) -> Words:
     """Tokens of every document as spaCy's blank English tokenizer cuts them, without whitespace tokens."""
-    return Words(*_tokenise(batch.data, batch.offsets, *en.tables()))
+    return Words(*_tokenise(batch.data, batch.offsets, tuple(en.tables()), False)[:4])
+
+
+@primitive
+def word_spans(batch: Batch) -> Spans:
+    """Where each token of :func:`words` is (kept apart: memory that the signals do not need costs them a third of their time)."""
+    return Spans(*_tokenise(batch.data, batch.offsets, tuple(en.tables()), True)[4:])

@@ -106,10 +106,7 @@ class Sample:
             raise SelectionError(
                 f"The sample has an unknown key {unknown[0]!r}. Keys: {', '.join(cls.__dataclass_fields__)}. Remove or rename it."
             )
-        numbers: dict[str, Any] = {
-            k: float(v) if k in ("tokens", "fraction", "temperature") and isinstance(v, str) else v for k, v in given.items()
-        }
-        return cls(**numbers)
+        return cls(**given)
 
 
 def _number(name: str, value: Any, whole: bool) -> float | int | None:

@@ -208,7 +208,8 @@ class Selection:
 
     def sql(self) -> str:
         """The rules as one SELECT over the view ``corpus``; a sampler cannot be said in it and is named in a comment."""
-        parts = [t.sql(_sql_type(self.corpus, t.signal)) for t in self.filters.filters]
+        coverage = self.corpus.coverage()
+        parts = [t.sql(_sql_type(self.corpus, t.signal), nan=coverage.of(t.signal) is None) for t in self.filters.filters]
         parts += [f"({self.filters.where})"] if self.filters.where else []
         comment = f"\n-- then sampled: {self.filters.sample.to_dict()}" if self.filters.sample else ""
         return "SELECT *\nFROM corpus" + ("\nWHERE " + "\n  AND ".join(parts) if parts else "") + comment

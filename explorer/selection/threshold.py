@@ -85,17 +85,26 @@ class Threshold:
                 inside &= values < bound if self.exclusive else values <= bound
         return (inside & ~np.isnan(values)) | kept
 
-    def sql(self, kind: str = "FLOAT") -> str:
-        """The same rule as an SQL predicate over a column of this type (FLOAT, DOUBLE or BOOLEAN)."""
+    def sql(self, kind: str = "FLOAT", *, nan: bool = True) -> str:
+        """The same rule as an SQL predicate.
+
+        Args:
+            kind: type of the column: FLOAT, DOUBLE or BOOLEAN.
+            nan: whether the column may hold NaN, which DuckDB takes for more than any number (a computed signal never holds it).
+                Where a Parquet file has both NaN and statistics, which leave NaN out, DuckDB may keep it all the same.
+
+        """
         column = quote(self.signal)
         if kind == "BOOLEAN":
-            column, kind = f"CAST({column} AS TINYINT)", "FLOAT"
+            column, kind, nan = f"CAST({column} AS TINYINT)", "FLOAT", False
         low, high = (">", "<") if self.exclusive else (">=", "<=")
         parts = [f"{column} {low} {_literal(self.minimum, kind)}"] if self.minimum is not None else []
-        # DuckDB holds NaN to be above every number: without a maximum it has to be turned away by name.
-        parts += [f"{column} {high} {_literal(self.maximum, kind)}"] if self.maximum is not None else [f"NOT isnan({column})"]
-        rule = " AND ".join(parts)
-        return f"({rule} OR {column} IS NULL OR isnan({column}))" if self.nulls == "keep" else rule
+        parts += [f"{column} {high} {_literal(self.maximum, kind)}"] if self.maximum is not None else []
+        if self.nulls == "keep":
+            undefined = f"{column} IS NULL OR isnan({column})" if nan else f"{column} IS NULL"
+            return f"({' AND '.join(parts)} OR {undefined})"
+        parts += [f"NOT isnan({column})"] if nan and self.maximum is None else []
+        return " AND ".join(parts)
 
     def to_dict(self) -> dict[str, Any]:
         """Fields that are not at their default, in a fixed order."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-import numba as nb
 import numpy as np
 import pyarrow as pa
 
 from explorer.primitives import unicode as u
 from explorer.primitives.batch import Batch
 from explorer.primitives.sentences import MAX_WORD, count_sentences, sentence_count, sentence_tables
+from explorer.primitives.swar import kernel
 from explorer.registry import Columns, Signal, family
 
 Reason = Literal["lorem_ipsum", "curly_bracket", "too_few_sentences"]
@@ -69,12 +69,17 @@ def c4_edit(text: str, terminal_punctuation: bool = True) -> tuple[str | None, R
 _LINES, _LONG_WORD = range(2)
 _NO_PUNCTUATION, _FEW_WORDS, _JAVASCRIPT, _POLICY, _SENTENCES, _REASON, _KEPT_CHARS, _KEPT_LINES = range(8)
 
-# Classes of a byte in the kernel's scan of a line.
-_TEXT, _BLANK, _BREAK, _HIGH = range(4)
-_BYTES = np.full(256, _TEXT, np.uint8)
+# Other outcomes of a line: it drops the page.
+_IS_LOREM, _IS_BRACE = 8, 9
+
+# What a byte means to the scan of a line, as bits: whitespace, a line break, to be decoded, "[", and what phrases to look for begin with.
+_BLANK, _BREAK, _HIGH, _BRACKET, _LOOK = 1, 2, 4, 8, 16
+_BYTES = np.zeros(256, np.uint8)
 _BYTES[[9, 31, 32]] = _BLANK
 _BYTES[[10, 11, 12, 13, 28, 29, 30]] = _BREAK
 _BYTES[128:] = _HIGH
+_BYTES[ord("[")] = _BRACKET
+_BYTES[[ord("j"), ord("J"), ord("{")]] = _LOOK
 
 _LOREM = np.frombuffer(b"lorem ipsum", np.uint8)
 _JAVASCRIPT_WORD = np.frombuffer(b"javascript", np.uint8)
@@ -86,7 +91,7 @@ _NEEDED = np.frombuffer(b"citation needed]", np.uint8)
 _EDIT = np.frombuffer(b"edit]", np.uint8)
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
 def _is_at(data, i, end, word, fold):  # type: ignore[no-untyped-def]
     """Whether ``word`` (lower-case ASCII) stands at ``data[i:end]``; ``fold``: in any case."""
     if end - i < len(word):
@@ -100,7 +105,7 @@ def _is_at(data, i, end, word, fold):  # type: ignore[no-untyped-def]
     return True
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
 def _without_citations(data, start, end, edited):  # type: ignore[no-untyped-def]
     """Copy ``data[start:end]`` to ``edited`` without [12], [edit] and [citation needed]; the number of bytes written."""
     n = 0
@@ -126,7 +131,7 @@ def _without_citations(data, start, end, edited):  # type: ignore[no-untyped-def
     return n
 
 
-@nb.njit(nogil=True, cache=True)
+@kernel
 def _phrases(data, start, end):  # type: ignore[no-untyped-def]
     """Which phrases a line holds, in any case: 1 "lorem ipsum", 2 "javascript", 4 "{", 8 a policy phrase."""
     found = 0
@@ -151,26 +156,51 @@ def _phrases(data, start, end):  # type: ignore[no-untyped-def]
     return found
 
 
-@nb.njit(nogil=True, cache=True)
-def _length(data, start, end):  # type: ignore[no-untyped-def]
-    """Code points in ``data[start:end]``."""
-    n = 0
-    i = start
-    while i < end:
-        i = i + 1 if data[i] < 0x80 else u.decode(data, i, end)[1]
-        n += 1
-    return n
+@kernel
+def _may_hold_phrase(data, i, start, end):  # type: ignore[no-untyped-def]
+    """Whether the word that starts at ``i`` can be the one that settles a phrase: polic(y), cook(ies), (ter)ms of, ips(um)."""
+    if i + 2 >= end or i == start or data[i - 1] != 32:
+        return False
+    a, b, c = data[i] | 32, data[i + 1] | 32, data[i + 2] | 32
+    if b == 111:  # o
+        return (a == 112 and c == 108) or (a == 99 and c == 111)
+    if a == 111:
+        return b == 102 and i - start > 3 and data[i - 2] | 32 == 115 and data[i - 3] | 32 == 109
+    return a == 105 and b == 112 and c == 115
 
 
-@nb.njit(nogil=True, cache=True)
-def _lines(data, offsets, classes, sentence_classes, abbreviations, shared, with_rule, without_rule, n_chars):  # type: ignore[no-untyped-def]
+@kernel
+def _judge(line, start, end, n_words, look, classes, abbreviations, points, stack):  # type: ignore[no-untyped-def]
+    """The rules on one edited line, all but that of long words.
+
+    Returns:
+        (whether it ends in terminal punctuation, the rule that decides it, its sentences if no rule does).
+    """
+    last = line[end - 1] if end > start else 0
+    terminal = last == 46 or last == 63 or last == 33 or last == 34 or last == 39
+    if terminal and last == 46 and end - start >= 3 and line[end - 2] == 46 and line[end - 3] == 46:
+        terminal = False
+    if n_words < MIN_WORDS_PER_LINE:
+        return terminal, _FEW_WORDS, 0
+    found = _phrases(line, start, end) if look else 0
+    if found & 1:
+        return terminal, _IS_LOREM, 0
+    if found & 2:
+        return terminal, _JAVASCRIPT, 0
+    if found & 4:
+        return terminal, _IS_BRACE, 0
+    if found & 8:
+        return terminal, _POLICY, 0
+    return terminal, _KEPT_LINES, count_sentences(line, start, end, classes, abbreviations, points, stack)
+
+
+@kernel
+def _lines(data, offsets, classes, sentence_classes, abbreviations, points, stack, edited, shared, forms, n_chars):  # type: ignore[no-untyped-def]
     """Apply the line rules to every line of every document, for both forms of the filter.
 
     Invariant: at the head of the line loop, all lines before ``i`` are counted in each form's columns. The columns count every
     line, also past the line that drops the page; the reason is that of the first one.
     """
-    points, stack = np.empty(MAX_WORD, np.int32), np.empty(MAX_WORD, np.uint8)
-    edited = np.empty(1024, np.uint8)
     for d in range(len(offsets) - 1):
         i, stop = offsets[d], offsets[d + 1]
         chars = 0
@@ -178,19 +208,19 @@ def _lines(data, offsets, classes, sentence_classes, abbreviations, shared, with
             first, last = i, i  # the stripped line
             n_words = 0
             long_word = False
-            brackets = False
+            seen = 0
             line_chars = 0  # of the whole line
             first_chars = last_chars = 0
             while i < stop:
                 # Whitespace up to the next word or the line's end.
-                c = _BYTES[data[i]]
-                if c == _BLANK:
+                bits = _BYTES[data[i]]
+                if bits & _BLANK:
                     i += 1
                     line_chars += 1
                     continue
-                if c == _BREAK:
+                if bits & _BREAK:
                     break
-                if c == _HIGH:
+                if bits & _HIGH:
                     point, after = u.decode(data, i, stop)
                     if classes[point] & u.LINE_BREAK:
                         break
@@ -201,19 +231,21 @@ def _lines(data, offsets, classes, sentence_classes, abbreviations, shared, with
                 word_chars = 0
                 if n_words == 0:
                     first, first_chars = i, line_chars
+                elif _may_hold_phrase(data, i, first, stop):
+                    seen |= _LOOK
                 n_words += 1
                 while i < stop:
-                    c = _BYTES[data[i]]
-                    if c == _TEXT:
-                        brackets |= data[i] == 91
-                        i += 1
-                    elif c == _HIGH:
+                    bits = _BYTES[data[i]]
+                    if bits & (_BLANK | _BREAK):
+                        break
+                    if bits & _HIGH:
                         point, after = u.decode(data, i, stop)
                         if classes[point] & u.SPACE:
                             break
                         i = after
                     else:
-                        break
+                        seen |= bits
+                        i += 1
                     word_chars += 1
                 long_word |= word_chars > MAX_WORD_CHARS
                 line_chars += word_chars
@@ -230,57 +262,31 @@ def _lines(data, offsets, classes, sentence_classes, abbreviations, shared, with
             if long_word:
                 shared[d, _LONG_WORD] += 1
                 continue
-            buffer, low, high, kept_chars = data, first, last, last_chars - first_chars
-            if brackets:
-                if high - low > len(edited):
-                    edited = np.empty(2 * (high - low), np.uint8)
-                n = _without_citations(data, low, high, edited)
-                if n < high - low:
-                    kept_chars -= high - low - n  # what is taken out is ASCII
-                    buffer, low, high = edited, 0, n
-            end = buffer[high - 1] if high > low else 0
-            terminal = end == 46 or end == 63 or end == 33 or end == 34 or end == 39
-            if terminal and end == 46 and high - low >= 3 and buffer[high - 2] == 46 and buffer[high - 3] == 46:
-                terminal = False
-            if not terminal:
-                with_rule[d, _NO_PUNCTUATION] += 1
-            if n_words < MIN_WORDS_PER_LINE:
-                without_rule[d, _FEW_WORDS] += 1
-                if terminal:
-                    with_rule[d, _FEW_WORDS] += 1
-                continue
-            found = _phrases(buffer, low, high)
-            fatal = 0
-            n_sentences = 0
-            column = -1
-            if found & 1:
-                fatal = 1
-            elif found & 2:
-                column = _JAVASCRIPT
-            elif found & 4:
-                fatal = 2
-            elif found & 8:
-                column = _POLICY
+            kept_chars = last_chars - first_chars
+            n = _without_citations(data, first, last, edited) if seen & _BRACKET else last - first
+            if n < last - first:
+                kept_chars -= last - first - n  # what is taken out is ASCII
+                # Taking out can bring a phrase together, so look for all of them.
+                terminal, rule, sentences = _judge(edited, 0, n, n_words, True, sentence_classes, abbreviations, points, stack)
             else:
-                n_sentences = count_sentences(buffer, low, high, sentence_classes, abbreviations, points, stack)
-            for form in range(2):
-                if form == 0 and not terminal:
-                    continue
-                out = with_rule if form == 0 else without_rule
-                if fatal:
-                    if out[d, _REASON] == 0:
-                        out[d, _REASON] = fatal
-                elif column >= 0:
-                    out[d, column] += 1
+                terminal, rule, sentences = _judge(
+                    data, first, last, n_words, seen & _LOOK != 0, sentence_classes, abbreviations, points, stack
+                )
+            if not terminal:
+                forms[0, d, _NO_PUNCTUATION] += 1
+            for form in range(0 if terminal else 1, 2):
+                if rule == _IS_LOREM or rule == _IS_BRACE:
+                    if forms[form, d, _REASON] == 0:
+                        forms[form, d, _REASON] = 1 if rule == _IS_LOREM else 2
                 else:
-                    out[d, _SENTENCES] += n_sentences
-                    out[d, _KEPT_CHARS] += kept_chars
-                    out[d, _KEPT_LINES] += 1
+                    forms[form, d, rule] += 1
+                    if rule == _KEPT_LINES:
+                        forms[form, d, _SENTENCES] += sentences
+                        forms[form, d, _KEPT_CHARS] += kept_chars
         n_chars[d] = chars
         for form in range(2):
-            out = with_rule if form == 0 else without_rule
-            if out[d, _REASON] == 0 and out[d, _SENTENCES] < MIN_SENTENCES:
-                out[d, _REASON] = 3
+            if forms[form, d, _REASON] == 0 and forms[form, d, _SENTENCES] < MIN_SENTENCES:
+                forms[form, d, _REASON] = 3
 
 
 _CODE = "Drops code and mathematics by design (brace rule, short lines)."
@@ -381,7 +387,9 @@ def c4(batch: Batch) -> Columns:
     forms = np.zeros((2, n, 8), np.int64)
     n_chars = np.zeros(n, np.int64)
     tables = sentence_tables()
-    _lines(batch.data, batch.offsets, u.classes(), tables.classes, tables.abbreviations, shared, forms[0], forms[1], n_chars)
+    points, stack = np.empty(MAX_WORD, np.int32), np.empty(MAX_WORD, np.uint8)
+    edited = np.empty(int(np.diff(batch.offsets).max(initial=0)) + 1, np.uint8)  # only what is used becomes real memory
+    _lines(batch.data, batch.offsets, u.classes(), tables.classes, tables.abbreviations, points, stack, edited, shared, forms, n_chars)
     columns: dict[str, np.ndarray | pa.Array] = {"c4_n_lines": shared[:, _LINES], "c4_n_lines_dropped_too_long_word": shared[:, _LONG_WORD]}
     reasons = np.array(["", *REASONS], object)
     for prefix, counts in zip(("c4", "c4nt"), forms, strict=True):

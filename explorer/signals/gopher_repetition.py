@@ -49,9 +49,16 @@ _DUPLICATED = [
     version=1,
     source="Rae et al. 2021 (Gopher), Table A1, arXiv:2112.11446; definitions of datatrove 0.10.1 GopherRepetitionFilter",
     signals=[
-        _repeats("rep_dup_para_frac", "Paragraphs (split at two or more newlines) that occurred before, of all paragraphs", "fraction of paragraphs", _POETRY),
+        _repeats(
+            "rep_dup_para_frac",
+            "Paragraphs (split at two or more newlines) that occurred before, of all paragraphs",
+            "fraction of paragraphs",
+            _POETRY,
+        ),
         _repeats("rep_dup_para_char_frac", "Characters of those repeated paragraphs, of all characters", "fraction of characters", _POETRY),
-        _repeats("rep_dup_line_frac", "Lines (split at one or more newlines) that occurred before, of all lines", "fraction of lines", _POETRY),
+        _repeats(
+            "rep_dup_line_frac", "Lines (split at one or more newlines) that occurred before, of all lines", "fraction of lines", _POETRY
+        ),
         _repeats("rep_dup_line_char_frac", "Characters of those repeated lines, of all characters", "fraction of characters", _POETRY),
         *_TOP,
         *_DUPLICATED,

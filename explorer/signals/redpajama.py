@@ -242,7 +242,7 @@ def redpajama(batch: Batch, *, stop_words: str | None = None, block_list: str | 
     doc = np.zeros((n, s.N_DOC))
     repeats = np.zeros((n, r.N_REPETITION))
     line_sum, line_weighted = np.zeros((n, s.N_LINE)), np.zeros((n, s.N_LINE))
-    s.scan(batch.data, batch.offsets, *tables, *stop, *block, doc, line_sum, line_weighted, repeats)
+    s.scan(batch.data, batch.offsets, tables, stop, block, s.scratch(batch.offsets), doc, line_sum, line_weighted, repeats)
 
     def over(column: np.ndarray, total: np.ndarray) -> np.ndarray:
         with np.errstate(divide="ignore", invalid="ignore"):

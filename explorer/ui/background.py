@@ -49,8 +49,8 @@ def later(key: Hashable, work: Callable[[], Found], wait: float = 0.0) -> Future
     return future
 
 
-def watch(*pending: Future[Any], caption: str) -> None:
-    """Say that figures are still coming and run the page again when one is there."""
+def watch(*pending: Future[Any], caption: str = "") -> None:
+    """Run the page again when one of these is there; the caption says what is still coming."""
     waiting = [f for f in pending if not f.done()]
     if not waiting:
         return
@@ -59,6 +59,7 @@ def watch(*pending: Future[Any], caption: str) -> None:
     def look() -> None:
         if any(f.done() for f in waiting):
             st.rerun()
-        st.caption(f":material/hourglass_top: {caption}")
+        if caption:
+            st.caption(f":material/hourglass_top: {caption}")
 
     look()

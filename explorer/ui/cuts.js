@@ -266,7 +266,7 @@ class Row {
     say(el.unit, rule.unit, rule.unit);
     el.unit.hidden = !rule.unit;
     el.nulls.hidden = !rule.nulls;
-    say(el.nulls, `${compact(rule.nulls)} not scored: ${rule.nullPasses ? "kept" : "dropped"}`, `${exactly(rule.nulls)} documents have no value of ${rule.signal}`);
+    say(el.nulls, `${compact(rule.nulls)} undefined: ${rule.nullPasses ? "kept" : "dropped"}`, `${exactly(rule.nulls)} documents have no value of ${rule.signal}`);
     attribute(el.remove, "aria-label", `Remove ${rule.signal}`);
     el.remove.title = "Remove this rule";
     for (const side of ["minimum", "maximum"]) {
@@ -306,7 +306,9 @@ class Row {
     const all = this.allPrefix.documents;
     // Counts and grades: nearly all documents sit on a few values. Each value is then a bar of its own, an upper cut lies after it.
     const ties = codes.reduce((sum, c) => sum + all[c + 1] - all[c], 0);
-    this.discrete = values.length > 1 && values.length <= 64 && ties > 0.98 * all[NULL];
+    // Only where values stand at even steps: elsewhere the end of a value's bar would say nothing about where its cut lies.
+    const step = values[1] - values[0], even = values.every((v, i) => !i || Math.abs(v - values[i - 1] - step) < 1e-6 * step);
+    this.discrete = values.length > 1 && values.length <= 64 && even && ties > 0.98 * all[NULL];
     if (this.discrete) this.segments.at(-1).to += values.at(-1) - values.at(-2);
     else if (this.segments.length > 1) this.segments[this.segments.length - 2].last = this.segments.pop().last;
     const masses = this.segments.map((s) => all[s.last + 1] - all[s.first]);

@@ -7,7 +7,6 @@ from html import escape
 from typing import Any
 
 import numpy as np
-import polars as pl
 import streamlit as st
 
 from explorer.corpus.corpus import Corpus
@@ -25,6 +24,7 @@ from explorer.ui.ranks import Rank, rank
 from explorer.ui.reader import WINDOW, Span, count_invisible, repeated_lines, text_html
 
 MOST_TO_DIFF = 400_000  # characters
+MOST_LINES = 4000  # of an edited document
 MOST_TO_MARK = 2_000_000  # characters searched for addresses and repeated lines
 
 
@@ -239,9 +239,9 @@ def _signal_line(name: str, value: Any, place: Rank | None, tip: str, unit: str,
     bar, said = "<span></span>", ""
     if place is not None:
         bar = f'<span class="rank" aria-hidden="true"><i style="left:{100 * place.middle:.1f}%"></i></span>'
-        low, high = place.below, 1 - place.at_or_below
-        side = f"lower than {share(high)}" if high > low else f"higher than {share(low)}"
-        said = about(side, place.estimated) if max(low, high) > 0 else "the same everywhere"
+        low, high, same = place.below, 1 - place.at_or_below, place.at_or_below - place.below
+        side = f"the same as {share(same)}" if same > 0.5 else f"lower than {share(high)}" if high > low else f"higher than {share(low)}"
+        said = about(side, place.estimated)
     rule = ""
     if threshold is not None and not isinstance(value, str):
         ok = (
@@ -285,19 +285,26 @@ def _as_c4_edits(text: str | None) -> None:
         return
     edited, reason = c4_edit(text)
     before = text.splitlines()
-    after = set() if edited is None else set(edited.splitlines())
-    body, kept = [], 0
-    for line in before[:4000]:
-        stays = line.strip() in after
+    after = [] if edited is None else edited.splitlines()
+    body: list[str] = []
+    kept = 0
+    for line in before:
+        stays = kept < len(after) and _is_part(after[kept], line.strip())
         kept += stays
-        tag = "span" if stays else "del"
-        body.append(f"<{tag}>{text_html(line, length=5000)}</{tag}>")
+        if len(body) < MOST_LINES:
+            tag = "span" if stays else "del"
+            body.append(f"<{tag}>{text_html(line, length=5000)}</{tag}>")
     why = f"C4 drops the whole page: {escape(str(reason))}." if edited is None else f"C4 keeps {exact(kept)} of {exact(len(before))} lines."
     st.html(
         f'<p class="quiet">{why} Struck lines are removed; citation marks inside kept lines too.</p><div class="reader edits" tabindex="0" dir="auto">{chr(10).join(body)}</div>'
     )
 
 
-def table_of(rows: pl.DataFrame) -> None:
-    """A small result as a table that cannot be mistaken for markup."""
-    st.dataframe(rows, hide_index=True, height="content", alt="Result of the query")
+def _is_part(edited: str, line: str) -> bool:
+    """Whether a surviving line comes from this one: the same, or the same without its citation marks."""
+    if edited == line:
+        return True
+    if "[" not in line or len(edited) > len(line):
+        return False
+    rest = iter(line)
+    return all(character in rest for character in edited)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import polars as pl
 import streamlit as st
 
 from explorer.corpus.corpus import Corpus
@@ -44,7 +45,7 @@ def toolbar(corpus: Corpus) -> tuple[Search, str, list[str]]:
         text = st.text_input(
             "Search the texts",
             placeholder="Search the texts   /",
-            width=230,
+            width=200,
             key="documents_search",
             label_visibility="collapsed",
             **shared,
@@ -64,7 +65,7 @@ def toolbar(corpus: Corpus) -> tuple[Search, str, list[str]]:
             [ORDER, *columns],
             key="documents_sort",
             label_visibility="collapsed",
-            width=190,
+            width=165,
             format_func=lambda c: c if c == ORDER else f"by {c}",
             **shared,
         )
@@ -76,7 +77,7 @@ def toolbar(corpus: Corpus) -> tuple[Search, str, list[str]]:
             label_visibility="collapsed",
             persist_state="session",
             max_selections=MOST_COLUMNS,
-            width=220,
+            width=190,
             placeholder="Figures beside the text",
         )
     shown = list(dict.fromkeys([*chosen, *([sort] if sort in numeric else [])]))[:MOST_COLUMNS]
@@ -267,14 +268,26 @@ def sql_drawer(corpus: Corpus) -> None:
                 if history
                 else None
             )
-            columns = ", ".join([*corpus.schema.names, "_row", *corpus.coverage().columns()])
-            st.caption(f"One SELECT over the table corpus. Columns: {errors.plain(columns)}")
+            with st.popover("Columns", key="sql_columns", on_change="rerun") as columns:
+                if columns.open:
+                    _columns(corpus)
+            st.caption("One SELECT over the table corpus: the files' columns, _row and every computed signal.")
         if picked or earlier:
             st.session_state.sql_text = known.get(picked or "", earlier or "")
         st.text_area("SQL", key="sql_text", height=110, label_visibility="collapsed", help="Ctrl+Enter, then Run")
         if st.button("Run", type="primary", key="sql_run"):
             _ask(corpus, st.session_state.sql_text, history)
         _sql_answer(corpus)
+
+
+def _columns(corpus: Corpus) -> None:
+    row = "_row" if "_row" not in corpus.schema.names else "_row_"
+    known = [(f.name, str(f.type), "") for f in corpus.schema] + [(row, "int64", "number of the document in the corpus")]
+    for name in corpus.coverage().columns():
+        signal = find_signal(name)
+        known.append((name, signal.dtype if signal else "", signal.about if signal else ""))
+    frame = pl.DataFrame(known, schema=["column", "type", "what it says"], orient="row")
+    st.dataframe(frame, hide_index=True, height=360, width=720, alt="Columns of the table corpus")
 
 
 def _ask(corpus: Corpus, text: str, history: list[str]) -> None:

@@ -26,37 +26,16 @@ from explorer.ui.arguments import Place
 from explorer.ui.background import watch
 from explorer.ui.errors import guarded
 from explorer.ui.format import about, counted, exact, share, short, size
+from explorer.ui.navigation import go, has_page, navigate
 from explorer.ui.tray import tray
 
 _HERE = Path(__file__).parent
 FAVICON = _HERE / "static" / "favicon.png"
 
-PAGES = {
-    "Look": (
-        ("overview", "Overview", "What is in here? Size, sources, lengths, problems, and what to do next."),
-        ("documents", "Documents", "Search, sort and read single documents; ask with SQL."),
-        ("signals", "Signals", "What can be measured, and how it is distributed."),
-    ),
-    "Decide": (
-        ("filters", "Filters", "Where do I cut? Every threshold with what it keeps and drops, live."),
-        ("export", "Export", "Write the selection so that a trainer loads it."),
-    ),
-}
-
 
 def run(app: Path) -> None:
     """Build the navigation, then the frame, then the page; whatever fails after the first line is shown inside the frame."""
-    page = st.navigation(
-        {
-            group: [
-                st.Page(app.parent / "pages" / f"{name}.py", title=title, icon="", help=about_it, url_path=name, default=name == "overview")
-                for name, title, about_it in pages
-                if (app.parent / "pages" / f"{name}.py").exists()
-            ]
-            for group, pages in PAGES.items()
-        }
-    )
-    # Pages have no icons and the tab's icon is a local file: a ":material/…:" one is fetched from fonts.gstatic.com by the browser.
+    page = navigate()
     st.set_page_config(page_title=f"{page.title} · Corpus Explorer", page_icon=str(FAVICON), layout="wide")
     _style()
     corpus = None
@@ -102,23 +81,17 @@ def question(text: str) -> Callable[[str], None]:
     st.html(f'<h1 class="question">{escape(text)}</h1>')
     slot = st.empty()
     slot.html('<p class="answer">…</p>')
-    return lambda said: slot.html(f'<p class="answer">{said}</p>')
+
+    def answer(said: str) -> None:
+        slot.html(f'<p class="answer">{said}</p>')
+
+    return answer
 
 
 def heading(text: str, note: str = "") -> None:
     """A small heading inside a page, with a quiet remark beside it; both are plain text."""
     remark = f"<small>{escape(note)}</small>" if note else ""
     st.html(f'<h2 class="heading">{escape(text)}{remark}</h2>')
-
-
-def go(page: str) -> None:
-    """Open another page by its name ("filters"); call it in the page's body, not in a callback."""
-    st.switch_page(f"pages/{page}.py")
-
-
-def has_page(page: str) -> bool:
-    """Whether a page is there."""
-    return (_app_folder() / "pages" / f"{page}.py").exists()
 
 
 # --- sidebar ---------------------------------------------------------------------------------------------------------------
@@ -194,7 +167,7 @@ def _selection_bar(corpus: Corpus) -> None:
             slot.html(_bar_line(_said(found, filters, len(corpus))))
             if found is None:
                 with slot:
-                    watch(state.counting(), caption="counting what the filters keep")
+                    watch(state.counting())
         last = state.next_undo()
         if filters:
             st.button(
@@ -206,9 +179,7 @@ def _selection_bar(corpus: Corpus) -> None:
                 type="tertiary",
             )
         if last is not None:
-            st.button(
-                "Undo", key="bar_undo", on_click=state.undo, help=f"Take back: {errors.plain(last or 'the last change')}", type="tertiary"
-            )
+            st.button("Undo", key="bar_undo", on_click=_undo, help=f"Take back: {errors.plain(last or 'the last change')}", type="tertiary")
         with st.popover(
             "Save", type="tertiary", help="Save the selection by name, or load one", key="bar_save", on_change="rerun"
         ) as saving:
@@ -221,6 +192,10 @@ def _selection_bar(corpus: Corpus) -> None:
                 _copy_as()
         if has_page("export") and st.button("Export", key="bar_export", type="primary", help="Write the selection for a trainer"):
             go("export")
+
+
+def _undo() -> None:
+    state.undo()
 
 
 def _bar_line(inside: str) -> str:
@@ -306,9 +281,3 @@ def _copy_as() -> None:
     ):
         st.caption(label)
         st.code(text, language=language, wrap_lines=True, height=110 if text.count("\n") > 5 else "content")
-
-
-def _app_folder() -> Path:
-    """Where app.py and pages/ lie: beside the package in a checkout, inside it once installed."""
-    packaged = _HERE.parent / "_app"
-    return packaged if packaged.is_dir() else _HERE.parents[1]

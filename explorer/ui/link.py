@@ -1,6 +1,6 @@
 """Filters as one readable word of a link, and back: ``?f=recipe=fineweb;edu_score:2.5..;where=language = 'en'``.
 
-Parts stand between semicolons. A threshold is ``signal:minimum..maximum``, a side left out when open, then what is not at its
+Parts stand between semicolons; ``drop=signal`` takes a rule of the recipe away and a threshold on its signal moves it. A threshold is ``signal:minimum..maximum``, a side left out when open, then what is not at its
 default: ``,exclusive``, ``,nulls=keep``, ``,reason=…``, ``,source=…``. Everything else is ``key=value``; a sampler's settings are
 ``key:value`` pairs between commas. ``%`` and ``;`` inside a value are percent-encoded; ``,``, ``:`` and ``=`` too where they would divide.
 """
@@ -8,6 +8,7 @@ default: ``,exclusive``, ``,nulls=keep``, ``,reason=…``, ``,source=…``. Ever
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import unquote
 
@@ -23,19 +24,17 @@ _NUMBER = re.compile(r"[+-]?(\d+|\d+\.\d*(e[+-]?\d+)?|\d+e[+-]?\d+|inf)", re.IGN
 
 
 def encode(filters: Filters) -> str:
-    """The filters as text for a link; empty for no filters. A shipped recipe that is used whole is named, not spelled out."""
-    parts: list[str] = []
-    rest = filters.filters
-    base = _recipe_of(filters)
-    if base:
-        parts.append(f"recipe={_escape(base)}")
-        rest = rest[len(recipes[base].filters) :]
-    known = recipes[base] if base else Filters()
+    """The filters as text for a link; empty for no filters. Of a shipped recipe, only what was changed is spelled out."""
+    name = _recipe_of(filters)
+    base = recipes[name] if name else Filters()
+    dropped, changed = _difference(base.filters, filters.filters)
+    parts = [f"recipe={_escape(name)}"] if name else []
     parts += [
-        f"{key}={_escape(getattr(filters, key), _DIVIDES_PARTS)}" for key in _WORDS[:3] if getattr(filters, key) != getattr(known, key)
+        f"{key}={_escape(getattr(filters, key), _DIVIDES_PARTS)}" for key in _WORDS[:3] if getattr(filters, key) != getattr(base, key)
     ]
-    parts += [_threshold(t) for t in rest]
-    if filters.where:
+    parts += [f"drop={_escape(signal)}" + (f",{_escape(reason)}" if reason else "") for signal, reason in dropped]
+    parts += [_threshold(t) for t in changed]
+    if filters.where != base.where:
         parts.append(f"where={_escape(filters.where, _DIVIDES_PARTS)}")
     if filters.sample:
         parts.append("sample=" + ",".join(f"{k}:{_escape(str(v))}" for k, v in filters.sample.to_dict().items()))
@@ -49,29 +48,46 @@ def decode(text: str) -> Filters:
         SelectionError: the text is no such link, with the part that cannot be read.
 
     """
-    base, thresholds, said, sample = Filters(), [], {}, None
+    base, dropped, changed, said, sample = Filters(), [], [], {}, None
     for part in filter(None, text.split(";")):
         key, found, value = part.partition("=")
         if found and key == "recipe":
             base = recipes[unquote(value)]
         elif found and key in _WORDS:
             said[key] = unquote(value)
+        elif found and key == "drop":
+            signal, _, reason = value.partition(",")
+            dropped.append((unquote(signal), unquote(reason)))
         elif found and key == "sample":
             sample = _read_sample(value)
         else:
-            thresholds.append(_read_threshold(part))
+            changed.append(_read_threshold(part))
     plain = {key: getattr(base, key) for key in _WORDS} | said
-    return Filters((*base.filters, *thresholds), sample=sample, **plain)
+    return Filters(_merged(base.filters, dropped, changed), sample=sample, **plain)
 
 
 def _recipe_of(filters: Filters) -> str | None:
-    """The shipped recipe whose thresholds these filters begin with."""
+    """The shipped recipe that these filters say they are, when it and its changes give them back exactly."""
     for name in recipes:
-        thresholds = recipes[name].filters
-        named = filters.name.split(" + ")[0] in (name, recipes[name].name)
-        if named and thresholds and filters.filters[: len(thresholds)] == thresholds and not recipes[name].where:
-            return name
+        base = recipes[name]
+        if filters.name.split(" + ")[0] in (name, base.name) and base.filters and base.sample is None:
+            dropped, changed = _difference(base.filters, filters.filters)
+            if _merged(base.filters, dropped, changed) == filters.filters:
+                return name
     return None
+
+
+def _difference(base: Sequence[Threshold], now: Sequence[Threshold]) -> tuple[list[tuple[str, str]], list[Threshold]]:
+    """(signal, reason) of the thresholds that were taken away, and the thresholds that are new or moved."""
+    keys = {(t.signal, t.reason) for t in now}
+    return [(t.signal, t.reason) for t in base if (t.signal, t.reason) not in keys], [t for t in now if t not in base]
+
+
+def _merged(base: Sequence[Threshold], dropped: Sequence[tuple[str, str]], changed: Sequence[Threshold]) -> tuple[Threshold, ...]:
+    """The base without the dropped, a changed one in its old place, new ones at the end."""
+    moved = {(t.signal, t.reason): t for t in changed if any((t.signal, t.reason) == (b.signal, b.reason) for b in base)}
+    kept = [moved.get((t.signal, t.reason), t) for t in base if (t.signal, t.reason) not in dropped]
+    return (*kept, *(t for t in changed if (t.signal, t.reason) not in moved))
 
 
 def _threshold(t: Threshold) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from html import escape
 from typing import Any
@@ -111,12 +111,7 @@ def figures(corpus: Corpus, answer: Callable[[str], None]) -> None:
     small = corpus.text_size <= EXACT_TEXT
     tokens = state.tokens_are_cheap(corpus)
     stamp = corpus.coverage().stamp()
-    groups = {
-        by: later(
-            ("breakdown", key, stamp, by, tokens), lambda by=by: breakdown(corpus, by, most=40 if by == "year" else 10, with_tokens=tokens)
-        )
-        for by in ("source", "language", "year")
-    }  # type: ignore[misc]
+    groups = {by: _breakdown(corpus, (key, stamp), by, tokens) for by in ("source", "language", "year")}
     texts = later(("profile", key), lambda: profile(corpus))
     ids = later(("repeated ids", key), lambda: repeats(corpus, "id"))
     copies: Future[Repeats | None] | None = later(("repeated texts", key), lambda: repeats(corpus, "text")) if small else None
@@ -219,6 +214,10 @@ def _sentence(corpus: Corpus, found: Profile | None, counts: state.Counts | None
     bad_files = len(corpus.unreadable)
     said += [f"<b>{counted(bad_files, 'file')}</b> could not be read"] if bad_files else []
     return "; ".join([", ".join(said[:2]), *said[2:]]) + "."
+
+
+def _breakdown(corpus: Corpus, key: Hashable, by: str, tokens: bool) -> Future[Breakdown | None]:
+    return later(("breakdown", key, by, tokens), lambda: breakdown(corpus, by, most=40 if by == "year" else 10, with_tokens=tokens))
 
 
 def _wait(pending: list[Future[Any]], seconds: float) -> None:
@@ -357,7 +356,7 @@ def _problems(corpus: Corpus, texts: Future[Profile], ids: Future[Repeats | None
             )
             message = f"{exact(repeated.documents)} documents repeat {'the id' if what == 'id' else 'the text'} of an earlier one ({exact(repeated.values)} different values). {consequence}"
             found.append((Problem(label, "warning", repeated.documents, message), _see_repeats(corpus, what, label)))
-    unfinished = not all(f.done() for f in (texts, ids, *([copies] if copies else [])))
+    unfinished = not (texts.done() and ids.done() and (copies is None or copies.done()))
     heading(f"Problems: {len(found)}" + (" so far" if unfinished else ""), "what footers and texts show; nothing was changed")
     if copies is None:
         st.caption(
@@ -366,12 +365,11 @@ def _problems(corpus: Corpus, texts: Future[Profile], ids: Future[Repeats | None
     if not found and not unfinished:
         st.html('<p class="quiet">None found: every file reads, ids and texts are unique, no document is empty.</p>')
     for number, (problem, see) in enumerate(sorted(found, key=lambda item: _SEVERITY[item[0].severity])):
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            count = f"<b>{short(problem.count)}</b>" if problem.count else ""
+        with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):
             where = "\n".join(problem.where)
             st.html(
                 f'<div class="problem {problem.severity}" title="{escape(where, quote=True)}"><span class="severity">{problem.severity}</span>'
-                f"{count}<span>{escape(problem.message)}</span></div>",
+                f"<span>{escape(problem.message)}</span></div>",
                 width="stretch",
             )
             if see is not None and st.button("See them", key=f"problem_{number}_{problem.kind}", type="tertiary"):

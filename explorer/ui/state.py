@@ -19,12 +19,13 @@ from typing import Any
 import streamlit as st
 
 from explorer.corpus.corpus import Corpus, open_corpus
-from explorer.errors import ExplorerError
+from explorer.errors import ExplorerError, SelectionError
 from explorer.selection.filters import Filters
 from explorer.selection.selection import Selection
 from explorer.ui import link
 from explorer.ui.arguments import Place, read
 from explorer.ui.background import later
+from explorer.ui.navigation import through_the_frame
 
 PARAMETER = "f"
 MOST_UNDO = 100
@@ -55,11 +56,7 @@ def start(app: Path) -> None:
 
 def current_place() -> Place:
     """What is open: paths, workspace and roles given by hand."""
-    if "place" not in st.session_state:
-        # Streamlit ran a page by itself: pages/ lies beside app.py, and in this server nobody has called st.navigation yet, because
-        # a link to a page is the first thing that was opened. After this call it runs app.py for every address.
-        st.navigation([st.Page(page, url_path=page.stem) for page in sorted((Path(sys.argv[0]).absolute().parent / "pages").glob("*.py"))])
-        st.rerun()
+    through_the_frame()
     return st.session_state.place
 
 
@@ -266,17 +263,21 @@ def save_selection(name: str) -> Path:
 
     """
     corpus = current_corpus()
-    return replace(current_filters(), name=name).save(_selection_path(corpus, name))
+    return replace(current_filters(), name=name).save(selection_path(corpus, name))
 
 
 def load_selection(name: str) -> Filters:
     """The filters saved under a name."""
-    return Filters.load(_selection_path(current_corpus(), name))
+    return Filters.load(selection_path(current_corpus(), name))
 
 
-def _selection_path(corpus: Corpus, name: str) -> Path:
-    from explorer.errors import SelectionError
+def selection_path(corpus: Corpus, name: str) -> Path:
+    """The file of a saved selection.
 
+    Raises:
+        SelectionError: the name cannot be a file's.
+
+    """
     if not name or name.startswith(".") or any(c in name for c in '/\\:*?"<>|') or not name.isprintable() or len(name.encode()) > 200:
         raise SelectionError(f"{name!r} cannot name a saved selection. Use letters, digits, spaces, '-' and '_'. Example: fineweb-strict")
     return corpus.workspace.path / "selections" / f"{name}.yaml"

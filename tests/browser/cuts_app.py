@@ -1,7 +1,7 @@
 """A tiny app around the cut panel: synthetic, skewed signals through the real kernels. Run with streamlit; tests drive it.
 
 Query parameters: ``rows``, ``rules`` (how many), ``delay`` (seconds a refresh takes longer, to see what is shown meanwhile),
-``hostile`` (names that are markup).
+``hostile`` (names that are markup), ``odd`` (columns that are all null, constant or infinite).
 """
 
 import sys
@@ -25,7 +25,15 @@ ROWS, RULES, DELAY = (float(st.query_params.get(name, default)) for name, defaul
 
 @st.cache_resource(max_entries=2)
 def load(rows: int) -> dict:
-    return corpus(rows)
+    data = corpus(rows)
+    half = np.arange(rows) % 2 == 0
+    data["signals"] |= {
+        "all_null": np.full(rows, np.nan, "f4"),
+        "constant": np.full(rows, 3.5, "f4"),
+        "half_infinite": np.where(half, np.inf, -np.inf).astype("f4"),
+        "zero_or_huge": np.where(half, 0, 3e38).astype("f4"),
+    }
+    return data
 
 
 @st.cache_resource(max_entries=64)
@@ -42,7 +50,12 @@ def edges_of(rows: int, signal: str, keep: tuple) -> np.ndarray:
 
 
 state = st.session_state
-if "rules" not in state:
+if "rules" not in state and "odd" in st.query_params:
+    state.by, state.focus = "source", None
+    state.rules = [
+        Rule(name, np.zeros(0, "f4"), null_passes=name == "all_null") for name in ("all_null", "constant", "half_infinite", "zero_or_huge")
+    ]
+elif "rules" not in state:
     state.by = "source"
     state.focus = None
     state.rules = [

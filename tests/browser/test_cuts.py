@@ -351,6 +351,26 @@ def test_no_rule_and_one_rule(browser: "playwright.Browser", server: str, rules:
     panel.close()
 
 
+def test_odd_columns_draw_and_cut(browser: "playwright.Browser", server: str) -> None:
+    panel = Panel(browser, server, "&odd=1")
+    assert panel.kept == ROWS
+    assert panel.page.locator('[data-rule="0"] .nulls').inner_text() == f"{ROWS / 1000:.1f} k undefined: kept"
+    for rule, side, value, kept in (
+        (1, "minimum", "3.5", ROWS),
+        (1, "minimum", "3.6", 0),
+        (1, "minimum", "", ROWS),
+        (2, "minimum", "0", ROWS // 2),
+        (3, "maximum", "1e30", ROWS // 2),
+        (3, "minimum", "1e30", 0),
+    ):
+        box = panel.number(rule, side)
+        box.fill(value)
+        box.press("Enter")
+        panel.page.wait_for_function(f"() => document.querySelector('#answer').dataset.kept === '{kept}'")
+        panel.settled(kept)
+    panel.close()
+
+
 def test_hostile_names_stay_text(browser: "playwright.Browser", server: str) -> None:
     panel = Panel(browser, server, "&hostile=1")
     for place in ('[data-rule="0"] .name', '[data-rule="0"] .unit', ".group .name"):
@@ -388,3 +408,32 @@ def test_browser_messages_are_not_trusted() -> None:
     ):
         assert decode(json.loads(json.dumps({**message, "cuts": [[2, None], [None, None]], **broken})), rules, groups) is None
     assert decode(None, rules, groups) is None
+
+
+def test_curves_of_other_cuts_are_refused() -> None:
+    from explorer.errors import SelectionError
+    from explorer.selection.curves import choose_edges, leave_one_out, quantise
+    from explorer.ui.cuts import Groups, Rule, Totals, encode
+
+    values = np.linspace(0, 1, 1_000, dtype="f4")
+    edges = choose_edges(values, [0.25, 0.5])
+    rule = Rule("score", edges, minimum=0.5)
+    low, high, null_passes = rule.codes()
+    curves = leave_one_out(
+        [quantise(values, edges)], [low], [high], np.zeros(1_000, "u1"), np.ones(1_000, "f4"), 1, null_passes=[null_passes]
+    )
+    groups, totals = Groups(["all"]), Totals(1_000, 1_000.0)
+    assert len(encode(curves, [rule], groups, totals)) > 256 * 8 * 4
+    with pytest.raises(SelectionError, match="curve of 'score' was made for another cut"):
+        encode(curves, [Rule("score", edges, minimum=0.25)], groups, totals)
+    with pytest.raises(SelectionError, match="1 rules and 2 groups do not match"):
+        encode(curves, [rule], Groups(["a", "b"]), totals)
+
+
+def test_the_app_runs_without_a_browser() -> None:
+    from streamlit.testing.v1 import AppTest
+
+    app = AppTest.from_file(str(Path(__file__).with_name("cuts_app.py")), default_timeout=60)
+    app.query_params["rows"] = "2000"
+    app.run()
+    assert not app.exception

@@ -1,0 +1,226 @@
+"""The steps of the Export page: a manifest of the selection, a trainer's files, the proof, and how to start."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+import streamlit as st
+
+from explorer import jobs
+from explorer.corpus.corpus import Corpus
+from explorer.errors import ExplorerError
+from explorer.exporters import exporters
+from explorer.jobs import ENDED
+from explorer.manifest.model import FILE, Manifest, read_manifest
+from explorer.manifest.propose import propose_recipe, write_recipe
+from explorer.manifest.verify import VerifyReport, verify
+from explorer.selection.selection import Selection
+from explorer.ui.errors import guarded, plain
+from explorer.ui.format import about, exact, number, share, short, size
+from explorer.ui.frame import heading
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+AMOUNTS = {"once": "every kept document once", "epochs": "passes (epochs)", "tokens": "a token budget"}
+
+
+def manifests(corpus: Corpus) -> list[str]:
+    """Names of the manifests in the workspace, newest first."""
+    found = [p.parent for p in (corpus.workspace.path / "manifests").glob(f"*/{FILE}")]
+    return [p.name for p in sorted(found, key=lambda p: p.stat().st_mtime, reverse=True)]
+
+
+def manifest_form(selection: Selection) -> None:
+    """Ask what the manifest should hold and start writing it."""
+    corpus = selection.corpus
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = st.text_input(
+            "Name", value=re.sub(r"[^A-Za-z0-9._-]+", "-", selection.filters.name).strip("-.") or "selection", key="export_name", width=220
+        )
+        amount = st.selectbox("Take", list(AMOUNTS), format_func=AMOUNTS.__getitem__, key="export_amount", width=230)
+        epochs = (
+            st.number_input("Epochs", 0.01, 100.0, 2.0, key="export_epochs", width=130, help="2.5 means two passes and a seeded half")
+            if amount == "epochs"
+            else None
+        )
+        budget = st.number_input("Tokens", 1.0, 1e15, 1e6, format="%.0f", key="export_tokens", width=180) if amount == "tokens" else None
+        order = st.selectbox(
+            "Order",
+            ["natural", "shuffled", *(["sampled"] if selection.filters.sample else []), *_curricula(corpus)],
+            key="export_order",
+            width=260,
+            help="natural: as in the files. ascending and descending: a curriculum by a signal",
+        )
+        seed = st.number_input("Seed", 0, 2**31, 0, key="export_seed", width=110)
+        go = st.button("Write the manifest", type="primary", key="export_write", disabled=not len(selection))
+    if not len(selection):
+        st.warning(
+            "0 documents are kept, so there is nothing to write. Loosen a rule on the Filters page.", icon=":material/filter_alt_off:"
+        )
+    if not NAME.fullmatch(name):
+        st.error(
+            f"{plain(repr(name))} cannot name a manifest. Use letters, digits, '.', '-' and '_'. Example: fineweb-strict",
+            icon=":material/error:",
+        )
+    elif go:
+        with guarded("writing the manifest"):
+            recipe = propose_recipe(selection, name=name, epochs=epochs, tokens=budget, order=order, seed=int(seed))
+            file = write_recipe(recipe, corpus.workspace.path / "mixtures" / f"{name}.yaml")
+            _start(
+                corpus,
+                ["mix", str(file), "--out", str(corpus.workspace.path / "manifests" / name), "--workspace", str(corpus.workspace.path)],
+                f"manifest {name}",
+            )
+            st.session_state.export_manifest = name
+            st.rerun()
+
+
+def manifest_card(manifest: Manifest) -> None:
+    """What a manifest holds."""
+    total, estimated = manifest.totals, manifest.tokenizer.estimated
+    cards = [
+        ("documents", short(total.documents), exact(total.documents)),
+        ("different ones", short(total.unique_documents), exact(total.unique_documents)),
+        ("tokens", about(short(total.tokens), estimated), f"{exact(round(total.tokens))} ({manifest.tokenizer.label})"),
+        (
+            "effective tokens",
+            about(short(total.effective_tokens), estimated),
+            "what repeated tokens are worth as fresh ones (Muennighoff et al. 2023)",
+        ),
+        ("epochs", number(manifest.stages[0].components[0].resolved.epochs), "tokens emitted a unique token"),
+        ("hash", manifest.hash[:10], manifest.hash),
+    ]
+    st.html(
+        '<dl class="cards">'
+        + "".join(f'<div title="{escape(tip, quote=True)}"><dt>{k}</dt><dd>{escape(v)}</dd></div>' for k, v, tip in cards)
+        + "</dl>"
+    )
+    for warning in manifest.warnings:
+        st.warning(plain(warning), icon=":material/info:")
+
+
+def trainer_form(corpus: Corpus, manifest: Manifest) -> None:
+    """Choose a trainer and write its files."""
+    known = exporters()
+    to = st.segmented_control("Trainer", list(known), default=next(iter(known)), key="export_to") or next(iter(known))
+    st.caption(plain(known[to].about))
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        out = st.text_input(
+            "Folder", value=str(corpus.workspace.path / "exports" / f"{manifest.name}-{to}"), key=f"export_out_{manifest.name}_{to}"
+        )
+        if st.button("Write the files", type="primary", key="export_go"):
+            with guarded("writing the files"):
+                _start(
+                    corpus,
+                    ["export", str(manifest.folder), "--to", to, "--out", str(Path(out).expanduser().absolute())],
+                    f"export {manifest.name} to {to}",
+                )
+                st.rerun()
+    folder = Path(out).expanduser()
+    if list(folder.glob("*.provenance.json")):
+        exported(folder, manifest)
+
+
+def exported(folder: Path, manifest: Manifest) -> None:
+    """An export: its files, what was lost, the proof, and how to load it."""
+    import json
+
+    heading(f"Written to {folder}")
+    record = json.loads(next(iter(folder.glob("*.provenance.json"))).read_text(encoding="utf-8"))
+    if record["manifest"]["hash"] != manifest.hash:
+        st.warning("These files were made from an earlier manifest of this name. Write them again.", icon=":material/history:")
+    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    left, right = st.columns(2, gap="medium")
+    with left:
+        loss = record.get("loss", [])
+        signs = {"exact": "●", "approximated": "◐", "dropped": "○"}
+        rows = "".join(
+            f'<tr><td>{signs.get(i["how"], "")} {escape(i["how"])}</td><td>{escape(i["field"])}</td><td class="quiet">{escape(i["reason"])}</td></tr>'
+            for i in loss
+        )
+        st.html(f'<h3 class="side">What the files keep of the manifest</h3><table class="loss">{rows}</table>')
+    with right:
+        total = sum(p.stat().st_size for p in files)
+        st.html(f'<h3 class="side">{len(files)} files, {size(total)}</h3>')
+        st.code(
+            "\n".join(f"{p.relative_to(folder)}  {size(p.stat().st_size)}" for p in files[:12])
+            + (f"\n… {len(files) - 12} more" if len(files) > 12 else ""),
+            language=None,
+        )
+        if (folder / "load_mix.py").exists():
+            st.caption("Load it in training code")
+            st.code(
+                f"import sys\n\nsys.path.insert(0, {str(folder)!r})\nfrom load_mix import load_mix\n\ndataset = load_mix()",
+                language="python",
+            )
+    prove(folder, "the files")
+
+
+def prove(path: Path, what: str) -> None:
+    """Verify on request and show every check."""
+    key = f"verified_{path}"
+    if st.button(f"Verify {what}", key=f"verify_{path}", help="Hash and count again everything that was written"):
+        with st.spinner(f"Hashing and counting {what} again …"), guarded("verifying"):
+            st.session_state[key] = verify(path)
+    report: VerifyReport | None = st.session_state.get(key)
+    if report is None:
+        st.caption(f"By command: explorer verify {plain(shlex.quote(str(path)))}")
+        return
+    failed, skipped = report.failures, [c for c in report.checks if c.status == "skipped"]
+    if failed:
+        st.error("  \n".join(plain(f"{c.name}: {c.message}") for c in failed), icon=":material/error:")
+    else:
+        note = f"; {len(skipped)} could not be looked at here" if skipped else ""
+        st.success(f"All {len(report.checks) - len(skipped)} checks hold{note}.", icon=":material/verified:")
+    with st.expander("Every check"):
+        st.dataframe([{"status": c.status, "check": c.name, "finding": c.message} for c in report.checks], hide_index=True, width="stretch")
+
+
+def running(corpus: Corpus) -> None:
+    """The writing jobs of this workspace while they run, and why the last one failed."""
+    ours = [j for j in jobs.jobs(corpus.workspace) if j.command[:1] in (("mix",), ("export",))]
+    active = [j for j in ours if j.state not in ENDED]
+
+    @st.fragment(run_every=0.7)
+    def look() -> None:
+        if any(j.state in ENDED for j in active):
+            st.rerun()
+        for job in active:
+            st.info(f"{plain(job.label)} is being written …", icon=":material/hourglass_top:")
+
+    if active:
+        look()
+    elif ours and ours[0].state in ("failed", "died"):
+        st.error(
+            plain(ours[0].error or f"{ours[0].label} stopped without a word. See its log in {ours[0].folder}"), icon=":material/error:"
+        )
+
+
+def load(corpus: Corpus, name: str) -> Manifest | None:
+    """A manifest of the workspace; None, with the message shown, when it cannot be read."""
+    try:
+        return read_manifest(corpus.workspace.path / "manifests" / name)
+    except ExplorerError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+        return None
+
+
+def kept_line(selection: Selection) -> str:
+    """The page's answer: what would be written."""
+    summary = selection.summary()
+    tokens = about(short(summary.kept_tokens), summary.estimated)
+    return (
+        f'<b title="{exact(summary.kept_documents)}">{short(summary.kept_documents)}</b> documents, <b>{tokens}</b> tokens '
+        f"({share(summary.kept_tokens, summary.tokens)} of the corpus; {escape(summary.tokens_label)}) would be written."
+    )
+
+
+def _curricula(corpus: Corpus) -> Sequence[str]:
+    return [f"{way} {name}" for name in corpus.columns.numeric() for way in ("ascending", "descending")]
+
+
+def _start(corpus: Corpus, command: list[str], label: str) -> None:
+    jobs.start(corpus.workspace, command, label)

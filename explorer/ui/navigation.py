@@ -1,0 +1,65 @@
+"""The pages of the app and the way into them, which always leads through app.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+PAGES = {
+    "Look": (
+        ("overview", "Overview", "What is in here? Size, sources, lengths, problems, and what to do next."),
+        ("documents", "Documents", "Search, sort and read single documents; ask with SQL."),
+        ("signals", "Signals", "What can be measured, and how it is distributed."),
+    ),
+    "Decide": (
+        ("filters", "Filters", "Where do I cut? Every threshold with what it keeps and drops, live."),
+        ("export", "Export", "Write the selection so that a trainer loads it."),
+    ),
+}
+
+
+def navigate() -> Any:
+    """Set up the navigation over the pages that are there; the page that was asked for."""
+    # No icons: the browser would fetch those of the current page from fonts.gstatic.com to put them on its tab.
+    return st.navigation(
+        {
+            group: [
+                st.Page(_path(name), title=title, icon="", help=about_it, url_path=name, default=name == "overview")
+                for name, title, about_it in pages
+                if has_page(name)
+            ]
+            for group, pages in PAGES.items()
+        }
+    )
+
+
+def has_page(page: str) -> bool:
+    """Whether a page is there."""
+    return _path(page).exists()
+
+
+def go(page: str) -> None:
+    """Open another page by its name ("filters"); call it in the page's body, not in a callback."""
+    st.switch_page(_path(page))
+
+
+def through_the_frame() -> None:
+    """Start again from app.py when Streamlit ran a page by itself.
+
+    A folder named pages/ makes Streamlit run its files directly until st.navigation has been called once in the process: a link to
+    /documents that is opened first after a start would show the page without navigation, selection or theme.
+    """
+    from streamlit.runtime.pages_manager import PagesManager
+
+    if PagesManager.uses_pages_directory:
+        navigate()
+        st.rerun()
+
+
+def _path(page: str) -> Path:
+    """A page's file: beside the package in a checkout, inside it once installed."""
+    package = Path(__file__).parents[1]
+    packaged = package / "_app"
+    return (packaged if packaged.is_dir() else package.parent) / "pages" / f"{page}.py"
