@@ -6,6 +6,8 @@
     corpus.score(["gopher_quality", "fineweb"])
     kept = corpus.select(ex.recipes["fineweb"] | ex.Threshold("edu_score", minimum=3))
     kept.summary()
+    manifest = ex.mix({"web": kept}, out="mix/")
+    ex.export(manifest, to="parquet", out="train/")
 
 Names load what they need when first used, so that the import itself is quick.
 """
@@ -26,7 +28,13 @@ _HOME = {
     "Selection": "explorer.selection.selection",
     "Threshold": "explorer.selection.threshold",
     "recipes": "explorer.selection.recipes",
+    "Manifest": "explorer.manifest.model",
+    "export": "explorer.exporters",
     "families": "explorer.registry",
+    "mix": "explorer.manifest.write",
+    "mix_recipe": "explorer.manifest.recipe",
+    "read_manifest": "explorer.manifest.model",
+    "verify": "explorer.manifest.verify",
     "score_texts": "explorer.engine.local",
 }
 
@@ -36,6 +44,11 @@ if TYPE_CHECKING:
     from explorer.corpus.corpus import Corpus, open_corpus
     from explorer.engine.local import score_texts
     from explorer.errors import ExplorerError
+    from explorer.exporters import export
+    from explorer.manifest.model import Manifest, read_manifest
+    from explorer.manifest.recipe import mix_recipe
+    from explorer.manifest.verify import verify
+    from explorer.manifest.write import mix
     from explorer.registry import families
     from explorer.selection.filters import Filters
     from explorer.selection.recipes import recipes

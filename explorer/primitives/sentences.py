@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from explorer.primitives import unicode as u
-from explorer.primitives.swar import kernel
+from explorer.primitives.swar import HIGH, ONES, equal_bytes, kernel, load_upto, lowest_set_byte
 
 # spaCy's Sentencizer.default_punct_chars, as inclusive ranges of code points.
 _FINAL = (
@@ -30,6 +30,9 @@ _FINAL = (
 )
 
 PREFIX, SUFFIX, BEFORE_DOT, LOWERCASE, UPPERCASE, QUOTE, ICON, FINAL, PUNCTUATION, SPACE, LETTER = (1 << bit for bit in range(11))
+
+_HIGH_BITS = HIGH
+_DOTS, _EXCLAMATIONS, _QUESTIONS = (ONES * np.uint64(ord(mark)) for mark in ".!?")
 
 # What a token does to the sentence: nothing, ends it, starts the next one.
 _NEUTRAL, _ENDS, _STARTS = 0, 1, 2
@@ -246,6 +249,18 @@ def _word(points, n, classes, abbreviations, stack, count, ended):  # type: igno
 
 
 @kernel
+def _next_mark(data, i, end):  # type: ignore[no-untyped-def]
+    """The first byte from ``i`` on that is ".", "!", "?" or not ASCII, eight bytes at a time; ``end`` where there is none."""
+    while i < end:
+        v = load_upto(data, i, end)
+        k = lowest_set_byte(equal_bytes(v, _DOTS) | equal_bytes(v, _EXCLAMATIONS) | equal_bytes(v, _QUESTIONS) | (v & _HIGH_BITS))
+        if k < 8:
+            return i + k
+        i += 8
+    return end
+
+
+@kernel
 def count_sentences(data, start, end, classes, abbreviations, points, stack):  # type: ignore[no-untyped-def]
     """Number of sentences in ``data[start:end]``, at least 1.
 
@@ -263,6 +278,14 @@ def count_sentences(data, start, end, classes, abbreviations, points, stack):  #
     count, ended = 1, False
     i = start
     while i < end:
+        if not ended:
+            # Until a sentence ends, only a word with a mark counts: go to the next one.
+            mark = _next_mark(data, i, end)
+            if mark == end:
+                break
+            while mark > i and not _BYTES[data[mark - 1]] & _BYTE_SPACE:
+                mark -= 1
+            i = mark
         # A run of whitespace is a token of its own, except for the single space between words.
         first = i
         while i < end:

@@ -599,8 +599,9 @@ def _document(data, i, end, tables, t, columns, scratch, seen):  # type: ignore[
                 bits |= 0 if kind[r] & SYMBOL else NOT_SYMBOL
                 r += 1
             h = hash_bytes(data, first, last)
-            start[t] = first
-            size[t] = last - first
+            if spans:
+                start[t] = first
+                size[t] = last - first
             chars[t] = r - q
             hashes[t] = h
             flags[t] = bits | ((_shape(exceptions, bitmap, h) >> STOP_FIELD) & 0xFF) << STOP_SHIFT
