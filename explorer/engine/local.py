@@ -27,14 +27,14 @@ from explorer.errors import CorpusError, ExplorerError, SignalError
 from explorer.primitives.batch import Batch
 from explorer.registry import Family, families, find
 
-SLICE = 64 * 1024**2  # text bytes computed at once
+SLICE = 16 * 1024**2  # text bytes computed at once by a worker; the n-gram kernels need about 20 times as much
 SLICE_ROWS = 32_768  # rows computed at once: footers say too little of dictionary-encoded text
 HEURISTICS = "heuristics"  # every family that needs neither a model nor a tokenizer
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a job is. ``rate`` and ``remaining`` come from the rows of this run alone."""
+    """How far a job is. ``rate`` and ``remaining`` come from the rows of this run alone; ``doing`` names what is not yet scoring."""
 
     state: str
     done_rows: int
@@ -42,6 +42,7 @@ class Progress:
     reused_rows: int
     done_bytes: int
     seconds: float
+    doing: str = ""
 
     @property
     def rate(self) -> float | None:
@@ -127,11 +128,15 @@ def score(
         declare(side, corpus.roles.text)
         remove_leftovers(side.folder)
     tasks, total, reused = _plan(corpus, sides, limit)
-    started = time.monotonic()
     done, done_bytes, nulls = reused, 0, dict.fromkeys((s.name for f in chosen for s in f.signals), 0)
     tell = on_progress or (lambda _: None)
-    tell(Progress("running", done, total, reused, 0, 0.0))
     stop = cancel or threading.Event()
+    for family, side in sides if tasks else []:
+        tell(Progress("running", done, total, reused, 0, 0.0, f"preparing {family.name} (kernels are compiled once an installation)"))
+        if not stop.is_set():
+            _compute(family, Batch.of(["A first document."]), dict(side.parameters))
+    started = time.monotonic()
+    tell(Progress("running", done, total, reused, 0, 0.0))
     left = Counter(task.shard.path for task in tasks)
     damaged: list[CorpusError] = []
     for task, outcome in _run(corpus, tasks, workers or os.cpu_count() or 1, stop):
@@ -278,7 +283,7 @@ def _compute(family: Family, batch: Batch, parameters: Mapping[str, Any]) -> pa.
 
 
 def _batches(corpus: Corpus, shard: Shard, row_group: int, reads: set[str]) -> Iterator[Batch]:
-    """The documents of a row group, in slices of about 64 MB of text."""
+    """The documents of a row group, in slices of about 16 MB of text."""
     group = shard.row_groups[row_group]
     roles = {role: column for role, column in corpus.roles.assigned().items() if role in reads and column in shard.schema.names}
     if "text" not in roles:

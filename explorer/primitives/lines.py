@@ -6,6 +6,7 @@ r"""Lines, paragraphs and their repeats, for every definition of "line" the publ
 - *paragraphs*: pieces between two or more newlines of the stripped text (``\n{2,}``).
 
 Repeats are found by 64-bit hashes (see :mod:`explorer.primitives.swar` for the probability that two segments are confused).
+The bytes are hashed: two segments that are not UTF-8 and read alike (U+FFFD) but differ in their bytes are different.
 """
 
 from __future__ import annotations
@@ -139,12 +140,16 @@ def _insert(table, hashes, count, h):  # type: ignore[no-untyped-def]
 
 @kernel
 def _document(data, begin, end, classes, table, hashes, row):  # type: ignore[no-untyped-def]
-    """Fill one row of COLUMNS; ``table`` is zeroed and larger than twice the segments (newlines + 1)."""
+    """Fill one row of COLUMNS but the paragraphs; ``table`` is zeroed and larger than twice the segments (newlines + 1).
+
+    Returns whether the document has an empty line; without one it is a single paragraph.
+    """
     newlines = segments = repeats = repeat_chars = filled = filled_chars = terminal = short = filled_repeat_chars = 0
     lines = bullets = ellipsis_lines = marks = ellipses = blocks = 0
     distinct = 0
     dots = 0  # length of the run of dots that is open
     in_block = False
+    hollow = False  # two newlines follow one another somewhere
     s = begin
     i = begin
     while s < end:
@@ -245,6 +250,7 @@ def _document(data, begin, end, classes, table, hashes, row):  # type: ignore[no
                 in_block = False
         else:
             in_block = False
+            hollow = True
         if at_newline:
             newlines += 1
             i += 1
@@ -262,6 +268,7 @@ def _document(data, begin, end, classes, table, hashes, row):  # type: ignore[no
     row[4], row[5], row[6], row[7], row[8] = filled, filled_chars, terminal, short, filled_repeat_chars
     row[9], row[10], row[11], row[12], row[13] = lines, bullets, ellipsis_lines, marks, ellipses
     row[17] = blocks
+    return hollow
 
 
 @kernel
@@ -301,8 +308,8 @@ def _count(data, offsets, classes):  # type: ignore[no-untyped-def]
     for d in range(n):
         begin, end = offsets[d], offsets[d + 1]
         newlines = 0
-        for i in range(begin, end):
-            newlines += data[i] == 10
+        for i in range(begin, end, 8):
+            newlines += popcount(equal_bytes(load_upto(data, i, end), NEWLINES))
         while size < 2 * (newlines + 2):
             size *= 2
         if size > len(table):
@@ -312,9 +319,11 @@ def _count(data, offsets, classes):  # type: ignore[no-untyped-def]
         while small < 2 * (newlines + 2):
             small *= 2
         table[:small] = 0
-        _document(data, begin, end, classes, table[:small], hashes, rows[d])
-        table[:small] = 0
-        _paragraphs(data, begin, end, classes, table[:small], hashes, rows[d])
+        if _document(data, begin, end, classes, table[:small], hashes, rows[d]):
+            table[:small] = 0
+            _paragraphs(data, begin, end, classes, table[:small], hashes, rows[d])
+        else:
+            rows[d, 14] = 1
     return rows
 
 

@@ -51,8 +51,12 @@ def repetition(words, lengths, n, out, scratch_hash, scratch_slot, scratch_at, l
         n: number of words, at least 1.
         out: float64 [N_REPETITION]: unique words, unigram entropy (nats), characters in the top 2-, 3-, 4-gram times its count, and
             characters covered by repeated 5- to 10-grams.
-        scratch_hash, scratch_slot, scratch_at, level: uint64, int32, int32, uint8 [>= n].
-        table, counts: uint64, int32 [>= capacity for n].
+        scratch_hash: uint64 [>= n].
+        scratch_slot: int32 [>= n].
+        scratch_at: int32 [>= n].
+        level: uint8 [>= n].
+        table: uint64 [>= capacity(n)].
+        counts: int32 [>= capacity(n)].
     """
     size = capacity(n)
     mask = np.int64(size - 1)

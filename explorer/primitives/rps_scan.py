@@ -1,7 +1,7 @@
-"""RedPajama-v2's figures of each document in one pass over the bytes: raw words, sentences, lines and normalised words.
+r"""RedPajama-v2's figures of each document in one pass over the bytes: raw words, sentences, lines and normalised words.
 
-Raw words are NLTK's WordPunct tokens (runs of \\w, and runs of what is neither \\w nor space); normalised words are what
-``normalised.normalise`` leaves between spaces; lines keep their newline and break at "\\n" alone.
+Raw words are NLTK's WordPunct tokens (runs of \w, and runs of what is neither \w nor space); normalised words are what
+``normalised.normalise`` leaves between spaces; lines keep their newline and break at "\n" alone.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class WordSet(NamedTuple):
 
 @nb.njit(nogil=True, cache=True, _nrt=False, inline="always")
 def _mark(data, start, end, seed):  # type: ignore[no-untyped-def]
-    """Different for any two words of \\w of up to eight bytes (a bijection of bytes and size); a 64-bit hash of longer words."""
+    r"""Different for any two words of \w of up to eight bytes (a bijection of bytes and size); a 64-bit hash of longer words."""
     size = end - start
     mark = (load_upto(data, start, end) ^ (np.uint64(size) << _56)) * seed if size <= 8 else hash_bytes(data, start, end) * seed
     return mark ^ (mark >> _32)
@@ -420,9 +420,9 @@ def scan(data, offsets, tables, stop, block, work, doc, line_sum, line_weighted,
                     # No branch: whether the next word is a stop word cannot be predicted.
                     mark = _mark(data, raw_start, i, seed)
                     p = 4 * (np.int64(mark >> _20) & ((len(marks) >> 2) - 1))
-                    n_stop += np.int64((marks[p] == mark) | (marks[p + 1] == mark) | (marks[p + 2] == mark) | (marks[p + 3] == mark))
+                    n_stop += int((marks[p] == mark) | (marks[p + 1] == mark) | (marks[p + 2] == mark) | (marks[p + 3] == mark))
                 raw = 0
-            if c == _SPACE or c == _NEWLINE:
+            if c == _SPACE or c == _NEWLINE:  # noqa: SIM109 (a tuple costs a loop here)
                 raw = 0
                 if length:
                     if n_spelled or n_pending:
@@ -548,7 +548,7 @@ def scan(data, offsets, tables, stop, block, work, doc, line_sum, line_weighted,
                     n_symbols += 1
                 elif b == 123 or b == 125:
                     n_curly += 1
-            elif c == _CONTROL or c == _HIGH:
+            elif c == _CONTROL or c == _HIGH:  # noqa: SIM109
                 if length == 0:
                     word_start = i
                 elif n_spelled == 0 and n_pending == 0:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numba as nb
 import numpy as np
@@ -25,19 +25,19 @@ class WordCounts(NamedTuple):
 
 
 @nb.njit(nogil=True, cache=True)
-def _count(offsets, chars, flags):  # type: ignore[no-untyped-def]
+def _count(offsets: np.ndarray, chars: np.ndarray, flags: np.ndarray) -> Any:
     n = len(offsets) - 1
     words, word_chars, letters, stops = np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n, np.int64)
     for d in range(n):
-        count = total = alphabetic = 0
-        seen = 0  # bit s: stop word s occurred; bit 0 is set by every other token
+        count = total = alphabetic = np.int64(0)
+        seen = np.int64(0)  # bit s: stop word s occurred; bit 0 is set by every other token
         for t in range(offsets[d], offsets[d + 1]):
             f = np.int64(flags[t])
             word = (f >> 1) & 1
             count += word
             total += word * chars[t]
             alphabetic += f & 1
-            seen |= 1 << (f >> STOP_SHIFT)
+            seen |= np.int64(1) << (f >> STOP_SHIFT)
         words[d], word_chars[d], letters[d], stops[d] = count, total, alphabetic, popcount(np.uint64(seen & ~1))
     return words, word_chars, letters, stops
 

@@ -470,13 +470,13 @@ def _document(data, i, end, tables, t, columns, scratch, seen):  # type: ignore[
         letters = i - s
         if letters > 0:
             # mark: the one ASCII mark that ends the piece ("word," "word." "USA." but not "A."), or 0.
-            mark = 0
+            mark = np.int64(0)
             plain = i == end
             if not plain and data[i] < 128:
                 mark = np.int64(data[i])
                 if classes[mark] & SPACE:
                     plain = True
-                    mark = 0
+                    mark = np.int64(0)
                 elif i + 1 == end or (data[i + 1] < 128 and classes[data[i + 1]] & SPACE):
                     if classes[mark] & SUFFIX:
                         plain = True

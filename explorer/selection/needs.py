@@ -9,6 +9,8 @@ from explorer.corpus.corpus import Corpus
 from explorer.registry import families, find_signal
 from explorer.selection.filters import Filters
 
+_LITERAL = re.compile(r"'(?:[^']|'')*'|--[^\n]*|/\*.*?\*/", re.DOTALL)
+
 
 @dataclass(frozen=True)
 class Needs:
@@ -29,9 +31,14 @@ class Needs:
 
 
 def needs(corpus: Corpus, filters: Filters) -> Needs:
-    """Compare what filters read with what the corpus has; names in the predicate count when they are registered signals."""
+    """Compare what filters read with what the corpus has.
+
+    Names in the predicate, outside its text literals and comments, and the sampler's strata count when they are registered signals.
+    """
     there = {*corpus.schema.names, *corpus.coverage().columns()}
-    read = list(filters.signals) + [w for w in dict.fromkeys(re.findall(r"\w+", filters.where)) if find_signal(w)]
+    per = [filters.sample.per] if filters.sample and filters.sample.per else []
+    named = [word for word in [*re.findall(r"\w+", _LITERAL.sub(" ", filters.where)), *per] if find_signal(word)]
+    read = [*filters.signals, *named]
     lacking = [name for name in dict.fromkeys(read) if name not in there]
     signals = tuple(name for name in lacking if find_signal(name))
     wanted = {s.family for name in signals if (s := find_signal(name))}

@@ -165,14 +165,15 @@ class Selection:
         """
         tokens, groups = self.corpus.columns.tokens(), self.corpus.columns.groups(by, most)
         kept = self.mask()
+        sources = _by_group(groups, tokens, kept)
         return Summary(
             documents=len(kept),
             kept_documents=int(kept.sum()),
-            tokens=float(tokens.values.sum()),
-            kept_tokens=float(tokens.values[kept].sum()),
+            tokens=float(sources["tokens"].sum()),
+            kept_tokens=float(sources["kept_tokens"].sum()),
             tokens_label=tokens.label,
             estimated=tokens.estimated,
-            sources=_by_group(groups, tokens, kept),
+            sources=sources,
             reasons=self._reasons(tokens, kept),
             warnings=tuple(self._warnings(int(kept.sum()))),
         )
@@ -356,17 +357,27 @@ def _nulls(values):  # type: ignore[no-untyped-def]
     return count
 
 
+@nb.njit(nogil=True, cache=True)
+def _by_code(codes, tokens, kept, n):  # type: ignore[no-untyped-def]
+    """[4, n]: documents, kept documents, tokens and kept tokens of each code."""
+    sums = np.zeros((4, n))
+    for i in range(len(codes)):
+        c = codes[i]
+        sums[0, c] += 1
+        sums[2, c] += tokens[i]
+        if kept[i]:
+            sums[1, c] += 1
+            sums[3, c] += tokens[i]
+    return sums
+
+
 def _by_group(groups: Groups, tokens: Tokens, kept: np.ndarray) -> pl.DataFrame:
-    n = len(groups.labels)
-    documents = np.bincount(groups.codes, minlength=n)
-    kept_documents = np.bincount(groups.codes[kept], minlength=n)
-    all_tokens = np.bincount(groups.codes, weights=tokens.values, minlength=n)
-    kept_tokens = np.bincount(groups.codes[kept], weights=tokens.values[kept], minlength=n)
+    documents, kept_documents, all_tokens, kept_tokens = _by_code(groups.codes, tokens.values, kept, len(groups.labels))
     return pl.DataFrame(
         {
             groups.by: list(groups.labels),
-            "documents": documents,
-            "kept_documents": kept_documents,
+            "documents": documents.astype(np.int64),
+            "kept_documents": kept_documents.astype(np.int64),
             "tokens": all_tokens,
             "kept_tokens": kept_tokens,
         }

@@ -1,12 +1,13 @@
 """Thresholds tuned live: columns coded once, every curve of every cut refreshed in one pass when a cut was moved.
 
-A page asks for `tuned` after each change. What it costs is one pass over bytes; columns are coded again only when a bound is set
-that is no edge yet (a typed value), and then only that column.
+A page asks for `tuned` after each change. What it costs is one pass over bytes; a column is coded again only when a bound is set
+that is no edge yet (a typed value), and what was asked for before is answered from memory.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -16,9 +17,15 @@ import numpy as np
 
 from explorer.corpus.columns import Groups, Tokens
 from explorer.corpus.corpus import Corpus
-from explorer.selection.curves import NULL, Curves, Histogram, choose_edges, code_range, first_reason, histogram, leave_one_out, quantise
+from explorer.corpus.sidecars import Coverage
+from explorer.errors import SelectionError
+from explorer.selection.curves import NULL, Curves, Histogram, choose_edges, code_range, histogram, leave_one_out, quantise
 from explorer.selection.recipes import recipes
 from explorer.selection.threshold import Threshold
+
+MOST_KEPT = 60  # exact positions a column's edges hold besides those that follow its distribution
+MOST_ANSWERS = 8  # answers remembered: switching a rule off and on again, Undo, a tab
+MOST_HISTOGRAMS = 200
 
 
 @dataclass(frozen=True)
@@ -39,17 +46,16 @@ class Tuned:
         thresholds: in order; a disabled one takes part with everything passing.
         edges: per threshold, the values its handle can rest at are among these.
         curves: per threshold, what each position keeps with the others fixed.
-        first_documents, first_tokens: [thresholds + 1, groups], dropped first by each; the last row is what is kept.
         groups, tokens: what the curves are counted by.
+        all_tokens: of the whole corpus, whatever the predicate says.
     """
 
     thresholds: tuple[Threshold, ...]
     edges: tuple[np.ndarray, ...]
     curves: Curves
-    first_documents: np.ndarray
-    first_tokens: np.ndarray
     groups: Groups
     tokens: Tokens
+    all_tokens: float
 
 
 @dataclass
@@ -68,59 +74,82 @@ class Tuning:
         self._coded: dict[str, _Coded] = {}
         self._histograms: dict[tuple[object, ...], Histogram] = {}
         self._admitted: tuple[tuple[object, ...], np.ndarray] | None = None
+        self._answers: OrderedDict[tuple[object, ...], Tuned] = OrderedDict()
+        self._all_tokens: tuple[Tokens, float] | None = None
         self._lock = threading.RLock()
 
     def tuned(
         self, thresholds: Sequence[Threshold], *, where: str = "", by: str = "source", disabled: frozenset[int] = frozenset()
     ) -> Tuned:
-        """Curves, funnel and totals for these thresholds.
+        """Curves and totals for these thresholds.
 
         Args:
-            thresholds: in the order in which the first failing one is a document's reason.
-            where: SQL predicate; documents it excludes are in no figure.
+            thresholds: the rules, in order.
+            where: SQL predicate; documents it excludes are in no figure but the corpus' totals.
             by: groups of the counts: "source", "language", "year" or a column.
             disabled: positions of thresholds that take no part for now.
 
         Raises:
             SignalError, ColumnNotFoundError: a threshold reads what is not there.
+            QueryError: the predicate cannot be run.
         """
         corpus = self._corpus
-        groups, tokens = corpus.columns.groups(by), corpus.columns.tokens()
         with self._lock:
-            coded = [self._code(t) for t in thresholds]
-            base = self._base(where)
+            coverage = corpus.coverage()
+            groups, tokens = corpus.columns.groups(by), corpus.columns.tokens()
+            context = (by, where, tokens.label, coverage.stamp())
+            question = (tuple(thresholds), disabled, context)
+            if question in self._answers:
+                self._answers.move_to_end(question)
+                return self._answers[question]
+            coded = [self._code(t, coverage) for t in thresholds]
+            base = self._base(where, coverage)
             ranges = [
                 (0, NULL - 1) if i in disabled else code_range(c.edges, t.minimum, t.maximum, exclusive=t.exclusive)
                 for i, (t, c) in enumerate(zip(thresholds, coded, strict=True))
             ]
-            passing = [i in disabled or t.nulls == "keep" for i, t in enumerate(thresholds)]
-            context = (by, where, tokens.label, corpus.coverage().stamp())
             plain = [self._histogram(t.signal, c, groups, tokens, base, context) for t, c in zip(thresholds, coded, strict=True)]
-        n = len(groups.labels)
-        codes = [c.codes for c in coded]
-        low, high = [r[0] for r in ranges], [r[1] for r in ranges]
-        curves = leave_one_out(codes, low, high, groups.codes, tokens.values, n, base=base, null_passes=passing, unconditioned=plain)
-        first_documents, first_tokens = first_reason(codes, low, high, groups.codes, tokens.values, n, base=base, null_passes=passing)
-        return Tuned(tuple(thresholds), tuple(c.edges for c in coded), curves, first_documents, first_tokens, groups, tokens)
+            curves = leave_one_out(
+                [c.codes for c in coded],
+                [low for low, _ in ranges],
+                [high for _, high in ranges],
+                groups.codes,
+                tokens.values,
+                max(1, len(groups.labels)),
+                base=base,
+                null_passes=[i in disabled or t.nulls == "keep" for i, t in enumerate(thresholds)],
+                unconditioned=plain,
+            )
+            answer = Tuned(tuple(thresholds), tuple(c.edges for c in coded), curves, groups, tokens, self._sum(tokens))
+            self._answers[question] = answer
+            if len(self._answers) > MOST_ANSWERS:
+                self._answers.popitem(last=False)
+            return answer
 
-    def _code(self, threshold: Threshold) -> _Coded:
-        values = self._corpus.columns.numbers(threshold.signal)
-        side = self._corpus.coverage().of(threshold.signal)
-        stamp = (self._corpus.coverage().scored_rows(threshold.signal), str(side.folder) if side else "")
-        bounds = {b for b in (threshold.minimum, threshold.maximum) if b is not None and np.isfinite(b)}
-        wanted = bounds | {p.value for p in published(threshold.signal)}
+    def _code(self, threshold: Threshold, coverage: Coverage) -> _Coded:
+        side = coverage.of(threshold.signal)
+        stamp = (coverage.scored_rows(threshold.signal), str(side.folder) if side else "")
         known = self._coded.get(threshold.signal)
-        if known is None or known.stamp != stamp or not bounds <= known.keep:
-            if known is not None and known.stamp == stamp and len(known.keep) < 60:
-                wanted |= known.keep  # cuts set before stay exact positions
-            edges = choose_edges(values, sorted(wanted))
-            known = self._coded[threshold.signal] = _Coded(stamp, frozenset(wanted), edges, quantise(values, edges))
+        if known is not None and known.stamp == stamp and _fits(threshold, known.edges):
+            return known
+        values = self._corpus.columns.numbers(threshold.signal)
+        wanted = {b for b in (threshold.minimum, threshold.maximum) if b is not None and np.isfinite(b)}
+        wanted |= {p.value for p in published(threshold.signal)}
+        if known is not None and known.stamp == stamp and len(wanted | known.keep) <= MOST_KEPT:
+            wanted |= known.keep  # cuts set before stay exact positions
+        edges = choose_edges(values, sorted(wanted))
+        known = self._coded[threshold.signal] = _Coded(stamp, frozenset(wanted), edges, quantise(values, edges))
         return known
 
-    def _base(self, where: str) -> np.ndarray | None:
+    def _sum(self, tokens: Tokens) -> float:
+        if self._all_tokens is None or self._all_tokens[0] is not tokens:
+            self._all_tokens = (tokens, float(tokens.values.sum()))
+        return self._all_tokens[1]
+
+    def _base(self, where: str, coverage: Coverage) -> np.ndarray | None:
         if not where:
             return None
-        key = (where, self._corpus.coverage().stamp())
+        key = (where, coverage.stamp())
         if self._admitted is None or self._admitted[0] != key:
             admitted = np.zeros(len(self._corpus), bool)
             admitted[self._corpus.database.matching_rows(where).to_numpy()] = True
@@ -132,10 +161,19 @@ class Tuning:
     ) -> Histogram:
         key = (signal, coded.stamp, coded.keep, context)
         if key not in self._histograms:
-            if len(self._histograms) > 200:
+            if len(self._histograms) > MOST_HISTOGRAMS:
                 self._histograms.clear()
-            self._histograms[key] = histogram(coded.codes, groups.codes, tokens.values, len(groups.labels), base=base)
+            self._histograms[key] = histogram(coded.codes, groups.codes, tokens.values, max(1, len(groups.labels)), base=base)
         return self._histograms[key]
+
+
+def _fits(threshold: Threshold, edges: np.ndarray) -> bool:
+    """Whether the bounds are among a column's positions, so that counting by its codes is exact."""
+    try:
+        code_range(edges, threshold.minimum, threshold.maximum, exclusive=threshold.exclusive)
+    except SelectionError:
+        return False
+    return True
 
 
 @cache

@@ -25,7 +25,7 @@ def compression(batch: Batch, *, level: int = 6) -> Columns:
     """Size after zlib compression as a fraction of the size before; undefined for an empty document."""
     sizes = np.diff(batch.offsets)
     # zlib reads Arrow's own buffer (no copy) and releases the GIL for documents of more than a few KB.
-    view = memoryview(batch.data)
+    view = batch.data.data
     values = np.full(len(batch), np.nan, np.float32)
     for d in np.flatnonzero(sizes):
         values[d] = len(zlib.compress(view[batch.offsets[d] : batch.offsets[d + 1]], level)) / sizes[d]

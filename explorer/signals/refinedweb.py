@@ -72,7 +72,8 @@ def refinedweb_edit(text: str) -> str:
     """
     lines = re.sub(r"\n{3,}", "\n\n", text).strip().split("\n")
     kept = (_edit_line(line)[0] for line in lines)
-    return "\n".join(line for line in kept if line is not None).strip()
+    # Only whitespace that separates words for the counter too, so that the last strip cannot make a word of "\x1cword".
+    return "\n".join(line for line in kept if line is not None).strip(" \n\r\t\v\f")
 
 
 def count_words(text: str) -> int:
@@ -126,7 +127,7 @@ def _is_at(data, i, end, word):  # type: ignore[no-untyped-def]
 
 @nb.njit(nogil=True, cache=True)
 def _is_stop_word(key):  # type: ignore[no-untyped-def]
-    for word in _STOP:
+    for word in _STOP:  # noqa: SIM110 (numba has no generator expressions)
         if word == key:
             return True
     return False

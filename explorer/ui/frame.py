@@ -156,7 +156,7 @@ def _selection_bar(corpus: Corpus) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="selection_bar", gap="xsmall"):
         slot = st.container(width="stretch")
         try:
-            found = state.counts()
+            found = state.counts(wait=0.4)
         except ExplorerError as error:
             slot.html(
                 _bar_line(

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,6 +30,7 @@ from explorer.ui.navigation import through_the_frame
 
 PARAMETER = "f"
 MOST_UNDO = 100
+LATE = 2.0  # seconds
 TEXT_TO_COUNT = 512 * 1024**2  # bytes of text that may be read to count tokens that nobody has counted yet
 
 
@@ -294,7 +296,7 @@ def read_address() -> ExplorerError | None:
 
     """
     there = st.query_params.get(PARAMETER)
-    if there is None or there == st.session_state.get("address"):
+    if there is None or there == st.session_state.get("address") or _is_late(there):
         write_address()
         return None
     try:
@@ -313,12 +315,20 @@ def read_address() -> ExplorerError | None:
 def write_address() -> None:
     """Put the filters into the address; changing pages empties it."""
     said = link.encode(current_filters())
+    if said != st.session_state.get("address"):
+        st.session_state.address_before = (st.session_state.get("address"), time.monotonic())
     st.session_state.address = said
     if said:
         if st.query_params.get(PARAMETER) != said:
             st.query_params[PARAMETER] = said
     elif PARAMETER in st.query_params:
         del st.query_params[PARAMETER]
+
+
+def _is_late(there: str) -> bool:
+    """Whether this is the address that we replaced a moment ago: a click can be on its way while the browser learns of the new one."""
+    before, when = st.session_state.get("address_before", (None, 0.0))
+    return there == before and time.monotonic() - when < LATE
 
 
 def address() -> str:

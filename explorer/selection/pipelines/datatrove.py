@@ -127,72 +127,51 @@ OFF: dict[str, dict[str, Any]] = {
 ZERO_IS_OFF = ("GopherRepetitionFilter", "GopherQualityFilter")
 C4 = {"c4_keep": True, "c4nt_keep": False}  # signal -> filter_no_terminal_punct
 EDITS = "C4QualityFilter also rewrites each page to the lines that survive, so the steps after it measure the edited text"
-EMPTY = "empty"
+SYMBOLS = ("gopher_hash_ratio", "gopher_ellipsis_ratio")
 
 
 def write(filters: Filters) -> PipelineConfig:
     """A Python module with the list ``filters``, to be put between a reader and a writer."""
     lost: list[str] = []
     needs: list[str] = []
-    imports: set[str] = set()
-    groups: dict[str, dict[str, Any]] = {}
-    lines: dict[str, str] = {}
+    limits: dict[str, dict[str, Any]] = {}
+    lines: dict[str, str] = {}  # source of each step, in the order in which its first threshold comes
     pick = one_of(filters.where) if filters.where else None
-    symbols = {t.maximum for t in filters.filters if t.signal in ("gopher_hash_ratio", "gopher_ellipsis_ratio")}
-    both = len(symbols) == 1 and {"gopher_hash_ratio", "gopher_ellipsis_ratio"} <= set(filters.signals)
+    said_where = False
+
+    def column(name: str, rule: Threshold | list[str]) -> None:
+        line = f"LambdaFilter(lambda doc: {keep_call(f'doc.metadata.get({name!r})', rule)})"
+        lines[line] = line
+        needs.append(name)
+
     for threshold in filters.filters:
-        operator = operator_for(threshold, OPERATORS)
-        if operator is not None and (_unsayable(threshold, operator, groups) or (operator.maximum == "max_symbol_word_ratio" and not both)):
-            operator = None
+        operator = _operator(threshold, filters, limits)
         if operator is not None:
-            parameters = groups.setdefault(operator.step, {**OFF[operator.step]})
-            for name, bound in operator.parameters(threshold).items():
-                name, _, n = name.partition(".")
-                if n:
-                    parameters[name] = {**parameters[name], int(n): bound}
-                else:
-                    parameters[name] = bound
-            lines.setdefault(operator.step, "")
-            imports.add(operator.step)
-        elif (
-            threshold.signal in C4
-            and threshold.minimum is not None
-            and 0 < threshold.minimum <= 1
-            and threshold.maximum is None
-            and not threshold.exclusive
-            and threshold.nulls == "drop"
-            and not any("C4QualityFilter" in s for s in lines.values())
-        ):
-            lines[threshold.signal] = "C4QualityFilter()" if C4[threshold.signal] else "C4QualityFilter(filter_no_terminal_punct=False)"
-            imports.add("C4QualityFilter")
+            said = limits.setdefault(operator.step, {**OFF[operator.step]})
+            for parameter, bound in operator.parameters(threshold).items():
+                name, _, n = parameter.partition(".")
+                said[name] = {**said[name], int(n): bound} if n else bound
+            lines[operator.step] = _step(operator.step, said)
+        elif _is_c4(threshold) and "C4QualityFilter" not in lines:
+            lines["C4QualityFilter"] = f"C4QualityFilter({'' if C4[threshold.signal] else 'filter_no_terminal_punct=False'})"
             lost.append(f"{threshold}: {EDITS}")
-        elif _is_language(threshold, pick) and "LanguageFilter" not in imports:
-            languages = pick[1] if pick and pick[0] == "lang" else None
-            said = f"languages={languages!r}, " if languages else ""
-            lines["LanguageFilter"] = f"LanguageFilter({said}language_threshold={number(threshold.minimum or 0)})"
-            imports.add("LanguageFilter")
-            pick = None if languages else pick
+        elif _is_language(threshold, pick) and "LanguageFilter" not in lines:
+            said_where = pick is not None and pick[0] == "lang"
+            languages = f"languages={pick[1]!r}, " if pick and said_where else ""
+            lines["LanguageFilter"] = f"LanguageFilter({languages}language_threshold={number(threshold.minimum or 0)})"
         else:
-            lines[f"column {len(lines)}"] = _column(threshold.signal, threshold)
-            needs.append(threshold.signal)
-            imports.add("LambdaFilter")
-    said_where = "LanguageFilter" in imports and pick is None
-    if pick is not None:
-        lines[f"column {len(lines)}"] = _column(pick[0], pick[1])
-        needs.append(pick[0])
-        imports.add("LambdaFilter")
-        said_where = True
-    for step, parameters in groups.items():
-        lines[step] = _step(step, parameters)
-    lost += unsaid(filters, where=not said_where)
+            column(threshold.signal, threshold)
+    if pick is not None and not said_where:
+        column(*pick)
+    lost += unsaid(filters, where=pick is None)
     needs = list(dict.fromkeys(needs))
-    top = header(filters, lost, needs, _notes(imports, needs))
-    helper = f"\nimport numpy as np\nfrom datatrove.pipeline.filters import {', '.join(sorted(imports))}\n\n{KEEP}\n" if needs else ""
-    plain_import = f"\nfrom datatrove.pipeline.filters import {', '.join(sorted(imports))}\n" if imports and not needs else ""
-    body = "".join(f"    {line},\n" for line in lines.values())
-    return PipelineConfig(
-        f"{top}{helper or plain_import}\nfilters = [\n{body}]\n", file_name(filters, "datatrove", "py"), "python", tuple(lost), tuple(needs)
+    steps_used = sorted({line.partition("(")[0] for line in lines.values()})
+    imports = ("import numpy as np\n" if needs else "") + (
+        f"from datatrove.pipeline.filters import {', '.join(steps_used)}\n" if steps_used else ""
     )
+    body = "".join(f"    {line},\n" for line in lines.values())
+    text = f"{header(filters, lost, needs, _notes(steps_used))}\n{imports}{KEEP if needs else ''}\nfilters = [\n{body}]\n"
+    return PipelineConfig(text, file_name(filters, "datatrove", "py"), "python", tuple(lost), tuple(needs))
 
 
 def read(text: str) -> PipelineFilters:
@@ -219,18 +198,31 @@ def read(text: str) -> PipelineFilters:
     )
 
 
-def _unsayable(threshold: Threshold, operator: Operator, groups: Mapping[str, Mapping[str, Any]]) -> bool:
-    """A limit of 0 (off, there), an exclusive bound, or a parameter that another threshold of these filters took already."""
-    bounds = operator.parameters(threshold)
-    if threshold.exclusive or (operator.step in ZERO_IS_OFF and 0 in bounds.values() and not any("." in name for name in bounds)):
-        return True
-    taken = groups.get(operator.step, {})
-    for name, bound in bounds.items():
-        name, _, n = name.partition(".")
-        now = taken.get(name, {}).get(int(n)) if n else taken.get(name, OFF[operator.step][name])
-        if now not in (None, OFF[operator.step][name], bound):
-            return True
-    return False
+def _operator(threshold: Threshold, filters: Filters, limits: Mapping[str, Mapping[str, Any]]) -> Operator | None:
+    """The step that says a threshold; None for a limit of 0 (off, there), an exclusive bound or a parameter that is taken."""
+    operator = operator_for(threshold, OPERATORS)
+    if operator is None or threshold.exclusive:
+        return None
+    if threshold.signal in SYMBOLS:  # one parameter limits both
+        twins = {t.maximum for t in filters.filters if t.signal in SYMBOLS}
+        if len(twins) > 1 or not set(SYMBOLS) <= set(filters.signals):
+            return None
+    for parameter, bound in operator.parameters(threshold).items():
+        name, _, n = parameter.partition(".")
+        if bound == 0 and not n and operator.step in ZERO_IS_OFF:
+            return None
+        off = OFF[operator.step][name]
+        now = limits.get(operator.step, OFF[operator.step])[name]
+        now, off = (now.get(int(n)), None) if n else (now, off)
+        if now not in (off, bound):
+            return None
+    return operator
+
+
+def _is_c4(threshold: Threshold) -> bool:
+    """Whether a threshold is C4's own verdict."""
+    asks = threshold.minimum is not None and 0 < threshold.minimum <= 1 and threshold.maximum is None
+    return threshold.signal in C4 and asks and not threshold.exclusive and threshold.nulls == "drop"
 
 
 def _is_language(threshold: Threshold, pick: tuple[str, list[str]] | None) -> bool:
@@ -239,10 +231,6 @@ def _is_language(threshold: Threshold, pick: tuple[str, list[str]] | None) -> bo
         return False
     alone = pick is None or pick[0] != "lang"
     return threshold.exclusive and threshold.nulls == "drop" and (alone or threshold.minimum >= 0.5)
-
-
-def _column(name: str, rule: Threshold | list[str]) -> str:
-    return f"LambdaFilter(lambda doc: {keep_call(f'doc.metadata.get({name!r})', rule)})"
 
 
 def _step(step: str, parameters: Mapping[str, Any]) -> str:
@@ -256,11 +244,11 @@ def _step(step: str, parameters: Mapping[str, Any]) -> str:
     return f"{step}(\n" + "".join(f"        {line},\n" for line in said) + "    )"
 
 
-def _notes(imports: set[str], needs: list[str]) -> list[str]:
+def _notes(steps_used: list[str]) -> list[str]:
     notes = ["Put the list `filters` between your reader and your writer."]
-    if "LanguageFilter" in imports:
+    if "LanguageFilter" in steps_used:
         notes.append("LanguageFilter downloads lid.176.bin; scores of the packaged lid.176.ftz differ from it in the second decimal.")
-    if needs:
+    if "LambdaFilter" in steps_used:
         notes.append("LambdaFilter reads doc.metadata: have the reader keep the columns below.")
     return notes
 
