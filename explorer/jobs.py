@@ -46,6 +46,7 @@ class JobProgress:
         rate: documents a second in this run, None while unknown.
         remaining: seconds left at this rate, None while unknown.
         error: the one message of a job that failed.
+        doing: what it does before there is a rate; empty otherwise.
         updated: seconds since the epoch.
 
     """
@@ -57,6 +58,7 @@ class JobProgress:
     remaining: float | None = None
     error: str = ""
     updated: float = 0.0
+    doing: str = ""
 
 
 @dataclass(frozen=True)
@@ -304,9 +306,9 @@ class Reporter:
         self._now = JobProgress("running", updated=time.time())
         self._write()
 
-    def show(self, done: int, total: int, rate: float | None, remaining: float | None) -> None:
+    def show(self, done: int, total: int, rate: float | None, remaining: float | None, doing: str = "") -> None:
         """Say how far it is."""
-        self._now = JobProgress("running", done, total, rate, remaining, updated=time.time())
+        self._now = JobProgress("running", done, total, rate, remaining, updated=time.time(), doing=doing)
         if time.monotonic() - self._last >= PROGRESS_EVERY:
             self._write()
 

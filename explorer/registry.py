@@ -14,7 +14,8 @@ import json
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from explorer.errors import SignalError
@@ -86,9 +87,29 @@ class Family:
         return {**self.defaults, **(given or {})}
 
     def key(self, given: Mapping[str, Any] | None = None, text: str = "text") -> str:
-        """Name of the sidecar folder: everything that changes the answer is in it."""
-        identity = json.dumps({"parameters": self.parameters(given), "text": text}, sort_keys=True, default=str)
+        """Name of the sidecar folder: everything that changes the answer is in it, a file's content among it."""
+        parameters = {name: (value, _content(value)) if isinstance(value, str) else value for name, value in self.parameters(given).items()}
+        identity = json.dumps({"parameters": parameters, "text": text}, sort_keys=True, default=str)
         return f"{self.name}@{self.version}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
+
+
+def _content(parameter: str) -> str:
+    """Hash of the file that a parameter names, or of the files in the folder it names; empty when it names neither."""
+    path = Path(parameter).expanduser()
+    if not path.exists():
+        return ""
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    digest = hashlib.sha256()
+    for file in files:
+        status = file.stat()
+        digest.update(_file_hash(str(file), status.st_size, status.st_mtime_ns).encode())
+    return digest.hexdigest()[:16]
+
+
+@lru_cache(maxsize=256)
+def _file_hash(path: str, size: int, changed: int) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 _families: dict[str, Family] = {}

@@ -147,7 +147,7 @@ def compute(
         def show(progress: Progress) -> None:
             bar(progress)
             if reporter is not None:
-                reporter.show(progress.done_rows, progress.total_rows, progress.rate, progress.remaining)
+                reporter.show(progress.done_rows, progress.total_rows, progress.rate, progress.remaining, progress.doing)
 
         report = compute_signals(corpus, names, parameters=parameters, workers=workers, limit=limit, on_progress=show, cancel=cancel)
     if report.cancelled:

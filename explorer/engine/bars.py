@@ -20,7 +20,7 @@ def progress_bar(label: str) -> Iterator[Callable[[Progress], None]]:
     console = Console(stderr=True)
     if console.is_terminal or console.is_jupyter:
         with Bar(
-            TextColumn(label),
+            TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("documents"),
@@ -29,7 +29,9 @@ def progress_bar(label: str) -> Iterator[Callable[[Progress], None]]:
             console=console,
         ) as bar:
             task = bar.add_task(label, total=None, rate="")
-            yield lambda p: bar.update(task, total=p.total_rows, completed=p.done_rows, rate=f"{p.rate:,.0f}/s" if p.rate else "")
+            yield lambda p: bar.update(
+                task, description=p.doing or label, total=p.total_rows, completed=p.done_rows, rate=f"{p.rate:,.0f}/s" if p.rate else ""
+            )
         return
     yield _Lines(label).show
 
@@ -42,6 +44,11 @@ class _Lines:
 
     def show(self, progress: Progress) -> None:
         now = time.monotonic()
+        if progress.doing:
+            if now - self._last >= 5:
+                self._last = now
+                print(f"{self._label}: {progress.doing}", file=sys.stderr, flush=True)
+            return
         if progress.state == "running" and now - self._last < 5:
             return
         self._last = now

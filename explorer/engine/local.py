@@ -134,7 +134,7 @@ def score(
     for family, side in sides if tasks else []:
         tell(Progress("running", done, total, reused, 0, 0.0, f"preparing {family.name} (kernels are compiled once an installation)"))
         if not stop.is_set():
-            _compute(family, Batch.of(["A first document."]), dict(side.parameters))
+            family.compute(Batch.of(["A first document."]), **side.parameters)
     started = time.monotonic()
     tell(Progress("running", done, total, reused, 0, 0.0))
     left = Counter(task.shard.path for task in tasks)

@@ -43,12 +43,13 @@ def _running(job: Job) -> None:
     progress = job.progress
     part = min(1.0, progress.done / progress.total) if progress.total else 0.0
     said = [f"{short(progress.done)} of {short(progress.total)}" if progress.total else "starting …"]
+    said += [progress.doing] if progress.doing else []
     said += [f"{short(progress.rate)}/s"] if progress.rate else []
     said += [f"{duration(progress.remaining)} left"] if progress.remaining else []
     st.html(
         f'<div class="job"><b>{escape(job.label)}</b><span class="quiet">{share(part) if progress.total else ""}</span>'
         f'<div class="track" role="progressbar" aria-valuenow="{100 * part:.0f}" aria-label="{escape(job.label, quote=True)}"><i style="width:{100 * part:.1f}%"></i></div>'
-        f'<div class="quiet" title="{exact(progress.done)} of {exact(progress.total)} documents">{" · ".join(said)}</div></div>'
+        f'<div class="quiet" title="{exact(progress.done)} of {exact(progress.total)} documents">{escape(" · ".join(said))}</div></div>'
     )
     if (job.folder / "cancel").exists():
         st.caption("Stopping: the row groups in flight are finished and kept.")
@@ -61,7 +62,11 @@ def _running(job: Job) -> None:
 def _ended(job: Job) -> None:
     progress, how = job.progress, job.state
     mark = {"done": "✓", "cancelled": "◦"}.get(how, "✗")
-    said = f"{short(progress.done)} documents" if how == "done" else f"{how}, {short(progress.done)} of {short(progress.total)} kept"
+    said = (
+        (f"{short(progress.done)} documents" if progress.total else "finished")
+        if how == "done"
+        else f"{how}, {short(progress.done)} of {short(progress.total)} kept"
+    )
     st.html(f'<div class="job"><b><span aria-hidden="true">{mark}</span> {escape(job.label)}</b><div class="quiet">{said}</div></div>')
     if job.error:
         st.caption(errors.plain(job.error))

@@ -32,7 +32,10 @@ class Recipes(Mapping[str, Filters]):
 @cache
 def _load() -> dict[str, Filters]:
     texts = {p.name: p.read_text(encoding="utf-8") for p in files(__package__).iterdir() if p.name.endswith(".yaml")}
-    return {name.removesuffix(".yaml"): Filters.from_yaml(text) for name, text in sorted(texts.items())}
+    return {
+        name.removesuffix(".yaml"): Filters.from_yaml(text)
+        for name, text in sorted(texts.items(), key=lambda item: item[0].removesuffix(".yaml"))
+    }
 
 
 recipes = Recipes()
