@@ -28,8 +28,8 @@ import pyarrow.parquet as pq
 WITHOUT_ZLIB = ["gopher_quality", "gopher_repetition", "fineweb"]
 SETS = {
     "H1 + H2 + H4 (Gopher quality, Gopher repetition, FineWeb)": WITHOUT_ZLIB,
-    "H1 + H2 + H4 + H5 (with RedPajama)": [*WITHOUT_ZLIB, "rps"],
-    "H1 + H2 + H4 + H5 + H8 (with zlib level 6)": [*WITHOUT_ZLIB, "rps", "compression"],
+    "H1 + H2 + H4 + H5 (with RedPajama)": [*WITHOUT_ZLIB, "redpajama"],
+    "H1 + H2 + H4 + H5 + H8 (with zlib level 6)": [*WITHOUT_ZLIB, "redpajama", "compression"],
 }
 MODEL_FAMILIES = {"language", "tokens"}
 

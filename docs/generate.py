@@ -13,11 +13,15 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from explorer.cli import cli
 from explorer.registry import Family, Signal, families
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 DOCS = Path(__file__).parent
 WRITTEN = "<!-- Written by docs/generate.py; do not edit. -->"
@@ -161,13 +165,9 @@ def _commands(group: click.Group, prefix: str) -> Iterator[tuple[str, click.Comm
 
 
 def _command(name: str, command: click.Command) -> Iterator[str]:
-    shown = [p for p in command.params if not getattr(p, "hidden", False)]
-    words = [p.metavar or (p.name or "").upper() for p in shown if isinstance(p, click.Argument)]
-    words = [
-        w if p.required or w.startswith("[") else f"[{w}]"
-        for w, p in zip(words, (p for p in shown if isinstance(p, click.Argument)), strict=True)
-    ]
-    options = [p for p in shown if isinstance(p, click.Option)]
+    arguments = [p for p in command.params if isinstance(p, click.Argument)]
+    options = [p for p in command.params if isinstance(p, click.Option) and not p.hidden]
+    words = [_word(argument) for argument in arguments]
     usage = [name, *(["COMMAND"] if isinstance(command, click.Group) else []), *words, *(["[OPTIONS]"] if options else [])]
     yield f"## {name}"
     yield ""
@@ -184,6 +184,11 @@ def _command(name: str, command: click.Command) -> Iterator[str]:
         yield ""
 
 
+def _word(argument: click.Argument) -> str:
+    word = argument.metavar or (argument.name or "").upper()
+    return word if argument.required or word.startswith("[") else f"[{word}]"
+
+
 def _option(option: click.Option) -> str:
     value = "" if option.is_flag else f" {option.metavar or option.type.name.split(' ')[0].upper()}"
     about = cell(option.help or "")
@@ -197,7 +202,7 @@ def _option(option: click.Option) -> str:
 PAGES = {"signals.md": signals_page, "commands.md": commands_page}
 
 
-def notebook(source: Path = DOCS / "tour.py"):  # type: ignore[no-untyped-def]
+def notebook(source: Path = DOCS / "tour.py") -> NotebookNode:
     """The tour as an unexecuted notebook: cells begin with ``# %%``, those of text with ``# %% [markdown]``."""
     import nbformat
 
@@ -213,7 +218,7 @@ def notebook(source: Path = DOCS / "tour.py"):  # type: ignore[no-untyped-def]
     return made
 
 
-def execute(made, folder: Path):  # type: ignore[no-untyped-def]
+def execute(made: NotebookNode, folder: Path) -> NotebookNode:
     """Run a notebook in ``folder`` and drop what differs from run to run: times and the Python version."""
     from nbclient import NotebookClient
 

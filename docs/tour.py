@@ -16,7 +16,7 @@ import explorer as ex
 from explorer.sample import write_sample
 
 os.chdir(tempfile.mkdtemp(prefix="tour-"))
-pl.Config(tbl_rows=30, fmt_str_lengths=90, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True)
+pl.Config(tbl_rows=30, fmt_str_lengths=90, tbl_width_chars=110, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True)
 print(*write_sample("sample")[:4], sep="\n")
 
 # %% [markdown]

@@ -1,26 +1,28 @@
 """Where do I cut?"""
 
-from dataclasses import replace
-
 import streamlit as st
 
 from explorer.registry import find_signal
 from explorer.selection.needs import needs
 from explorer.selection.recipes import recipes
 from explorer.selection.tuning import Tuning
-from explorer.ui import evidence, rules
+from explorer.ui import evidence, predicate, rules, sampling
 from explorer.ui.cuts import Groups, Totals, cut_panel
 from explorer.ui.errors import guarded, plain
+from explorer.ui.format import exact
 from explorer.ui.frame import question
-from explorer.ui.scoring import offer_to_score
-from explorer.ui.state import current_corpus, current_filters, current_selection, set_filters
+from explorer.ui.scoring import offer_to_score, start_scoring
+from explorer.ui.state import current_corpus, current_filters, current_selection
+
+FEW_LINES = 6  # rules that stand on the page whole; more scroll inside the panel, and the documents beneath stay in reach
+PANEL_HEIGHT = 600
 
 corpus = current_corpus()
 answer = question("Where do I cut?")
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def tuning(fingerprint: str, workspace: str) -> Tuning:
+def tuning(fingerprint: str, workspace: str, roles: tuple) -> Tuning:
     return Tuning(corpus)
 
 
@@ -36,102 +38,116 @@ def add_rule() -> None:
         st.session_state.new_rule = None
 
 
-def set_where() -> None:
-    set_filters(replace(current_filters(), where=st.session_state.where_sql.strip()), "where")
-
-
 lines = rules.lines()
 with st.container(horizontal=True, vertical_alignment="bottom", key="filters_tools"):
-    st.selectbox(
+    chosen = st.selectbox(
         "Start from a published recipe",
         list(recipes),
         index=None,
         placeholder="recipe",
         key="recipe",
-        width=230,
-        format_func=lambda n: f"{n} · {len(recipes[n].filters)} rules",
+        width=200,
+        format_func=lambda n: f"{n} · {len(recipes[n].filters)} {'rule' if len(recipes[n].filters) == 1 else 'rules'}",
     )
-    chosen = st.session_state.get("recipe")
     st.button("Use", on_click=use_recipe, args=(False,), disabled=not chosen, help="Replace the rules by the recipe's", key="recipe_use")
     st.button("Add", on_click=use_recipe, args=(True,), disabled=not chosen, help="Keep the rules and add the recipe's", key="recipe_add")
     taken = {line.signal for line in lines}
-    free = [c for c in corpus.columns.numeric() if c not in taken]
     st.selectbox(
         "Add a rule",
-        free,
+        [c for c in corpus.columns.numeric() if c not in taken],
         index=None,
         placeholder="signal or number column",
         key="new_rule",
         on_change=add_rule,
-        width=260,
+        width=230,
         help="Every computed signal and every number column of the corpus",
         format_func=lambda n: f"{n} · {s.unit}" if (s := find_signal(n)) else f"{n} · column",
     )
-    st.session_state.setdefault("where_sql", current_filters().where)
-    if st.session_state.where_sql != current_filters().where and st.session_state.get("where_seen") != current_filters().where:
-        st.session_state.where_sql = current_filters().where
-    st.session_state.where_seen = current_filters().where
-    st.text_input(
-        "And where (SQL)",
-        key="where_sql",
-        on_change=set_where,
-        placeholder="language = 'en' AND length(text) > 200",
-        help="Any condition over the corpus' columns and computed signals",
-    )
-if chosen:
-    st.caption(f"{plain(recipes[chosen].about)} — {plain(recipes[chosen].source)}")
+    predicate.where_input()
+    with (
+        st.popover("Pick values", help="Keep or leave out some languages, sources, …", key="pick_values", on_change="rerun") as picking,
+        guarded("listing values"),
+    ):
+        if picking.open:
+            predicate.value_picker(corpus)
+    with (
+        st.popover("Then sample", help="After the rules: choose among what passes", key="then_sample", on_change="rerun") as sample,
+        guarded("drawing the sampler"),
+    ):
+        if sample.open:
+            sampling.sampler(corpus)
+named = dict.fromkeys(n for n in [chosen, *current_filters().name.split(" + ")] if n in list(recipes))
+for name in named:
+    st.caption(f"**{plain(name)}**  {plain(recipes[name].about)} *{plain(recipes[name].source)}*")
 
 lacking = needs(corpus, current_filters())
 if lacking:
     answer("Some rules wait for signals that are not computed yet.")
     offer_to_score(corpus, lacking)
     st.stop()
+if problem := st.session_state.pop("panel_problem", None):
+    st.warning(plain(problem), icon=":material/undo:")
+coverage = corpus.coverage()
+partly = {s: n for line in lines if coverage.of(s := line.signal) and (n := coverage.scored_rows(s)) < len(corpus)}
+if partly:
+    least = min(partly, key=partly.__getitem__)
+    st.warning(
+        f"{len(partly)} of the rules read signals that are computed for part of the corpus ({plain(least)}: {exact(partly[least])} of {exact(len(corpus))} documents). The others count as undefined.",
+        icon=":material/functions:",
+    )
+    unfinished = sorted({s.family for name in partly if (s := find_signal(name))})
+    st.button("Score the rest", on_click=start_scoring, args=(corpus, unfinished), key="score_rest")
 
 by_choices = [c for c in ("source", "language", "year") if getattr(corpus.roles, "date" if c == "year" else c) or c == "source"]
 by = st.session_state.get("panel_by", "source")
 filters = current_filters()
-tuned = tuning(corpus.fingerprint, str(corpus.workspace.path)).tuned(
-    [line.for_tuning() for line in lines],
-    where=filters.where,
-    by=by if by in by_choices else "source",
-    disabled=frozenset(i for i, line in enumerate(lines) if not line.active),
-)
-answer(evidence.totals_line(tuned))
+with st.spinner("Reading the rules' columns …"):
+    tuned = tuning(corpus.fingerprint, str(corpus.workspace.path), tuple(corpus.roles.assigned().items())).tuned(
+        [line.for_tuning() for line in lines],
+        where=filters.where,
+        by=by if by in by_choices else "source",
+        disabled=frozenset(i for i, line in enumerate(lines) if not line.active),
+    )
 if not lines:
+    answer("Every document is kept: there is no rule yet." if not filters.where else "No rule yet; the predicate alone decides.")
     st.info(
-        "There is no rule yet: every document is kept. Start from a published recipe, or add a rule on any signal or number column above.",
+        "Start from a published recipe, or add a rule on any signal or number column above; its distribution and cut appear here."
+        + ("" if len(corpus) else " The files hold no rows, so nothing can be cut yet."),
         icon=":material/filter_alt:",
     )
 else:
+    answer(evidence.verdict(tuned, [i for i, line in enumerate(lines) if line.active]))
     cut_panel(
         tuned.curves,
         rules.panel_rules(lines, tuned.edges),
-        Groups(tuned.groups.labels, tuned.groups.by, by_choices),
+        Groups(tuned.groups.labels or ("no document",), tuned.groups.by, by_choices),
         totals=Totals(
             len(corpus),
-            float(tuned.tokens.values.sum()),
+            tuned.all_tokens,
             f"≈ tokens ({tuned.tokens.label})" if tuned.tokens.estimated else f"tokens ({tuned.tokens.label})",
         ),
         key="cuts",
-        height=600 if len(lines) > 6 else None,  # the documents beneath stay in reach
+        height=PANEL_HEIGHT if len(lines) > FEW_LINES else None,
         on_change=rules.apply,
     )
 
+selection = current_selection()
+with guarded("applying the sampler"):
+    if said := sampling.effect(selection):
+        st.markdown(said)
 near, reasons, order, bias, versus, config = st.tabs(
     ["Near the cut", "Dropped and kept", "Funnel", "Who loses?", "Compare recipes", "As pipeline config"], on_change="rerun", key="evidence"
 )
-selection = current_selection()
 if near.open:
     with near, guarded("drawing the documents near the cut"):
-        line = rules.focused(lines)
+        line = rules.focused(lines, tuned.curves.only_this[0])
         if line is None or line.threshold is None:
             st.caption("Set a cut, and the documents on both sides of it appear here.")
         else:
-            st.caption(f"{plain(str(line.threshold))}. Touch another rule above to see its documents.")
             evidence.near_the_cut(selection, line.threshold)
 if reasons.open:
     with reasons, guarded("drawing what is dropped"):
-        evidence.by_reason(selection, tuned)
+        evidence.by_reason(selection)
 if order.open:
     with order, guarded("drawing the funnel"):
         evidence.funnel(selection)

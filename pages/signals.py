@@ -4,15 +4,14 @@ import numpy as np
 import polars as pl
 import streamlit as st
 
-from explorer.corpus.distribution import bin_edges, is_skewed
 from explorer.engine.local import score_sample
 from explorer.registry import families, find_signal
 from explorer.ui import distributions, rules
-from explorer.ui.errors import guarded
+from explorer.ui.errors import guarded, plain
 from explorer.ui.format import counted, exact
 from explorer.ui.frame import go, heading, question
 from explorer.ui.scoring import start_scoring
-from explorer.ui.state import corpus_key, current_corpus, current_selection
+from explorer.ui.state import current_corpus, current_selection
 
 corpus, selection = current_corpus(), current_selection()
 answer = question("What can I measure, and how is it distributed?")
@@ -27,23 +26,18 @@ answer(
 )
 
 
-@st.cache_data(max_entries=400, show_spinner=False)
-def small_histogram(key: object, name: str) -> list[int]:
-    values = corpus.columns.glimpse(name)
-    edges = bin_edges(values, 24, log=is_skewed(values))
-    return np.histogram(values[~np.isnan(values)].clip(edges[0], edges[-1]), edges)[0].tolist()
+small = distributions.small_histograms(corpus, numeric) if len(corpus) else {}
 
 
 def row(name: str) -> dict[str, object]:
     signal = find_signal(name)
     scored = coverage.scored_rows(name) if signal else len(corpus)
-    shown = scored and name in numeric
     return {
         "signal": name,
         "what it says": signal.about if signal else "a column of the corpus",
         "unit": signal.unit if signal else "",
         "computed": scored / max(1, len(corpus)),
-        "distribution": small_histogram(corpus_key(corpus), name) if shown else None,
+        "distribution": (small or {}).get(name),
         "family": signal.family if signal else "(column)",
         "source": signal.source if signal else "",
     }
@@ -58,6 +52,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         f"Score all {counted(len(corpus), 'document')}",
         type="primary",
         key="sig_score",
+        disabled=not len(corpus),
         on_click=start_scoring,
         args=(corpus, targets),
         help=f"Starts a job: {', '.join(targets)}. What is computed already is not computed again.",
@@ -66,6 +61,11 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         "Try on 200 documents",
         key="sig_try",
         help="Compute now for a seeded sample, nothing stored: see what a signal says before scoring everything",
+    )
+    st.toggle(
+        "Which say the same?",
+        key="sig_redundant",
+        help="Rank correlation of everything computed: signals that order documents alike need only one cut",
     )
 
 names = [
@@ -76,6 +76,9 @@ names = [
     in f"{n} {getattr(find_signal(n), 'about', '')} {getattr(find_signal(n), 'source', '')} {getattr(find_signal(n), 'unit', '')}".lower()
 ]
 names.sort(key=lambda n: not (coverage.of(n) or n in own))
+if st.session_state.get("sig_redundant"):
+    with guarded("comparing all signals"):
+        distributions.redundancy(corpus, numeric)
 if st.session_state.get("sig_try"):
     with guarded("trying the signals"):
         n, table = score_sample(corpus, targets, 200, seed=0)
@@ -86,7 +89,7 @@ if st.session_state.get("sig_try"):
         }
         distributions.sample_histograms(columns, n, len(corpus))
 if not names:
-    st.info(f"No signal matches {wanted!r}.")
+    st.info(f"No signal matches {plain(repr(wanted))}." if wanted else "Nothing is computed yet.", icon=":material/search_off:")
     st.stop()
 rows = pl.DataFrame(
     [row(n) for n in names],
@@ -129,10 +132,10 @@ heading(name)
 with guarded("showing the signal"):
     distributions.definition(find_signal(name), name)
     if name not in numeric:
-        st.info(
-            "Not computed yet for this corpus." if not coverage.of(name) else "A text signal: it groups documents, see Overview and SQL.",
-            icon=":material/functions:",
-        )
+        if coverage.of(name):
+            distributions.text_signal(corpus, name)
+        else:
+            st.info("Not computed yet for this corpus. Score it above, or try it on 200 documents.", icon=":material/functions:")
         st.stop()
     choices = [c for c in ("source", "language", "year") if c == "source" or getattr(corpus.roles, "date" if c == "year" else c)]
     with st.container(horizontal=True, vertical_alignment="bottom"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +33,8 @@ def spread(values: np.ndarray) -> Spread:
     nulls = len(values) - len(defined)
     if not len(defined):
         return Spread(len(values), nulls, None, None, None, {}, 0)
-    quantiles = dict(zip(QUANTILES, (float(q) for q in np.quantile(defined, QUANTILES)), strict=True))
+    with np.errstate(invalid="ignore"):  # between infinities
+        quantiles = dict(zip(QUANTILES, (float(q) for q in np.quantile(defined, QUANTILES)), strict=True))
     return Spread(
         len(values),
         nulls,
@@ -43,9 +46,8 @@ def spread(values: np.ndarray) -> Spread:
     )
 
 
-def is_skewed(values: np.ndarray) -> bool:
+def is_skewed(figures: Spread) -> bool:
     """Whether a logarithmic axis shows more: no value is negative and the upper tail is more than ten times the median."""
-    figures = spread(values)
     if figures.minimum is None or figures.minimum < 0:
         return False
     middle, high = figures.quantiles[0.5], figures.quantiles[0.99]
@@ -78,11 +80,27 @@ def histogram_by(values: np.ndarray, groups: Groups, edges: np.ndarray) -> np.nd
 
 
 def telling(values: np.ndarray, n: int = 10) -> dict[str, np.ndarray]:
-    """Numbers of the n lowest documents, n around the median and n highest; ties by number, null left out."""
-    rows = np.flatnonzero(~np.isnan(values))
-    order = rows[np.lexsort((rows, values[rows]))]
-    middle = max(0, len(order) // 2 - n // 2)
-    return {"lowest": order[:n], "around the median": order[middle : middle + n], "highest": order[::-1][:n]}
+    """Numbers of the n lowest documents, n around the median and n highest; of equal values the first document, null left out."""
+    defined = int(np.count_nonzero(~np.isnan(values)))
+    n = min(n, defined)
+    middle = max(0, defined // 2 - n // 2)
+    if not n:
+        none = np.zeros(0, np.int64)
+        return {"lowest": none, "around the median": none, "highest": none}
+    ranks = sorted({n - 1, middle, middle + n - 1, defined - n})
+    at = np.partition(values, ranks)  # NaN comes last
+    return {
+        "lowest": _first(values, -np.inf, at[n - 1], 0, n),
+        "around the median": _first(values, at[middle], at[middle + n - 1], middle, n),
+        "highest": _first(-values, -np.inf, -at[defined - n], 0, n),
+    }
+
+
+def _first(values: np.ndarray, low: float, high: float, skip: int, n: int) -> np.ndarray:
+    """Rows ranked ``skip`` to ``skip + n`` by (value, row), which are known to lie between two values."""
+    rows = np.flatnonzero((values >= low) & (values <= high))
+    below = int(np.count_nonzero(values < low))
+    return rows[np.argsort(values[rows], kind="stable")][skip - below : skip - below + n]
 
 
 @dataclass(frozen=True)
@@ -91,6 +109,7 @@ class Agreement:
 
     Attributes:
         documents: that have both values.
+        compared: of these, how many were ranked; fewer than ``documents`` means a seeded sample.
         spearman: rank correlation; None for fewer than three documents or a constant column.
         top_overlap: share of the top ``top`` of one that is in the top of the other; ``top`` itself by chance.
         top: that share.
@@ -98,6 +117,7 @@ class Agreement:
     """
 
     documents: int
+    compared: int
     spearman: float | None
     top_overlap: float | None
     top: float
@@ -105,17 +125,69 @@ class Agreement:
     higher_in_second: np.ndarray
 
 
-def agreement(first: np.ndarray, second: np.ndarray, *, top: float = 0.1, n: int = 5) -> Agreement:
-    """Compare two columns by ranks (ties share their mean rank)."""
-    rows = np.flatnonzero(~np.isnan(first) & ~np.isnan(second))
+def agreement(first: np.ndarray, second: np.ndarray, *, top: float = 0.1, n: int = 5, most: int = 500_000, seed: int = 0) -> Agreement:
+    """Compare two columns by ranks (ties share their mean rank), on at most ``most`` documents drawn with ``seed``."""
+    both = np.flatnonzero(~np.isnan(first) & ~np.isnan(second))
+    rows = both if len(both) <= most else both[_drawn(len(both), most, seed)]
     none = np.zeros(0, np.int64)
     if len(rows) < 3:
-        return Agreement(len(rows), None, None, top, none, none)
-    ranks = pl.DataFrame({"a": first[rows], "b": second[rows]}).select(pl.all().rank("average") / len(rows))
-    a, b = ranks["a"].to_numpy(), ranks["b"].to_numpy()
+        return Agreement(len(both), len(rows), None, None, top, none, none)
+    a, b = _ranks(first[rows]) / len(rows), _ranks(second[rows]) / len(rows)
     correlation = None if np.ptp(a) == 0 or np.ptp(b) == 0 else float(np.corrcoef(a, b)[0, 1])
     k = max(1, int(top * len(rows)))
     best_a, best_b = np.argsort(-a, kind="stable")[:k], np.argsort(-b, kind="stable")[:k]
     difference = a - b
     order = np.argsort(difference, kind="stable")
-    return Agreement(len(rows), correlation, len(np.intersect1d(best_a, best_b)) / k, top, rows[order[::-1][:n]], rows[order[:n]])
+    overlap = len(np.intersect1d(best_a, best_b)) / k
+    return Agreement(len(both), len(rows), correlation, overlap, top, rows[order[::-1][:n]], rows[order[:n]])
+
+
+def drawn(total: int, most: int, *, seed: int = 0) -> np.ndarray:
+    """Rows of a seeded uniform sample without replacement, ascending; all of them when there are no more than ``most``."""
+    return np.arange(total) if total <= most else _drawn(total, most, seed)
+
+
+def rank_correlations(columns: Sequence[np.ndarray]) -> np.ndarray:
+    """Spearman's rank correlation of every two columns, float64 [columns, columns].
+
+    Each pair is ranked over the documents that have both values; NaN where there are fewer than three, or a column is constant there.
+    """
+    k = len(columns)
+    found = np.full((k, k), np.nan)
+    whole = [i for i in range(k) if not np.isnan(columns[i]).any() and len(columns[i]) >= 3]
+    ranks = {i: _ranks(columns[i]) for i in whole}
+    varied = [i for i in whole if np.ptp(ranks[i]) > 0]
+    if varied:
+        found[np.ix_(varied, varied)] = np.corrcoef(np.array([ranks[i] for i in varied])).reshape(len(varied), len(varied))
+    for i, j in itertools.combinations_with_replacement(range(k), 2):
+        if i in ranks and j in ranks:
+            continue
+        both = ~np.isnan(columns[i]) & ~np.isnan(columns[j])
+        if np.count_nonzero(both) < 3:
+            continue
+        a, b = _ranks(columns[i][both]), _ranks(columns[j][both])
+        if np.ptp(a) > 0 and np.ptp(b) > 0:
+            found[i, j] = found[j, i] = np.corrcoef(a, b)[0, 1]
+    return found
+
+
+def neighbours(correlations: np.ndarray) -> list[int]:
+    """An order of columns in which like ones stand together: each is followed by the one left that is most like it, whatever the sign."""
+    strength = np.nan_to_num(np.abs(correlations), nan=-1.0)
+    left = list(range(len(strength)))
+    order: list[int] = []
+    while left:
+        last = order[-1] if order else int(np.argmax(strength.sum(0)))
+        best = max(left, key=lambda i: strength[last, i]) if order else last
+        order.append(best)
+        left.remove(best)
+    return order
+
+
+def _drawn(total: int, most: int, seed: int) -> np.ndarray:
+    return np.sort(np.random.default_rng(seed).choice(total, most, replace=False, shuffle=False))
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """Ranks from 1, ties sharing their mean."""
+    return pl.Series(values).rank("average").to_numpy()

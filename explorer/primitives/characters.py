@@ -9,7 +9,7 @@ import numpy as np
 
 from explorer.primitives import unicode as u
 from explorer.primitives.batch import Batch, primitive
-from explorer.primitives.swar import HIGH, load64
+from explorer.primitives.swar import HIGH, ascii_spaces, load64, popcount
 
 SPACE, HIGH_BITS = u.SPACE, HIGH
 
@@ -49,20 +49,30 @@ def _count(data, offsets, classes):  # type: ignore[no-untyped-def]
         space[c] = 1 if classes[c] & SPACE else 0
     for d in range(n):
         i, end = offsets[d], offsets[d + 1]
-        p = b = w = 0
-        after_space = 1  # a word starts where a non-space follows a space or the beginning
+        p = b = w = np.int64(0)
+        after_space = np.int64(1)  # a word starts where a non-space follows a space or the beginning
         while i < end:
+            if i + 8 <= end:
+                v = load64(data, i)
+                if (v & HIGH_BITS) == 0:
+                    spaces = ascii_spaces(v)
+                    before = (spaces << np.uint64(8)) | (np.uint64(after_space) << np.uint64(7))
+                    w += popcount(~spaces & before & HIGH_BITS)
+                    after_space = np.int64(spaces >> np.uint64(63))
+                    p += 8
+                    i += 8
+                    continue
             byte = data[i]
             if byte < 128:
                 i += 1
-                s = space[byte]
+                s = np.int64(space[byte])
             else:
                 point, after = u.decode(data, i, end)
                 # A real U+FFFD is EF BF BD; any other way to decode to it is ill-formed.
                 if point == u.REPLACEMENT and not (after - i == 3 and data[i] == 0xEF and data[i + 1] == 0xBF and data[i + 2] == 0xBD):
                     b += 1
                 i = after
-                s = 1 if classes[point] & SPACE else 0
+                s = np.int64(1 if classes[point] & SPACE else 0)
             p += 1
             w += after_space & (1 - s)
             after_space = s

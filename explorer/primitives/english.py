@@ -40,6 +40,9 @@ MOST_JOINED = 11  # tokens of the longest exception that plain rules take apart
 
 # Columns of `Tables.exceptions` and the fields packed into SHAPE. A row whose SHAPE is 0 is empty.
 KEY, SHAPE, CUTS = 0, 1, 2
+# Columns of `Tables.ends`: bit n of a byte's row is set where some exception of n bytes begins with it, where some exception of n
+# bytes ends with it, and where some n tokens that can be joined again begin with it.
+BEGINS, FINISHES, JOINS = 0, 1, 2
 PIECES_BITS, WIDTH_SHIFT, JOINED_SHIFT, STOP_SHIFT, UNIT_SHIFT = 8, 8, 32, 40, 48
 
 
@@ -56,7 +59,7 @@ class Tables(NamedTuple):
     classes: np.ndarray  # uint16 [0x110000]
     exceptions: np.ndarray  # uint64 [2**k, 3]
     bitmap: np.ndarray  # uint8 [8192]: bit (hash >> 48) is set for every key, so that most words need no look-up
-    joins: np.ndarray  # uint16 [256]: bit n is set where some n tokens that begin with this byte can be joined again
+    ends: np.ndarray  # uint32 [256, 3], columns BEGINS, FINISHES, JOINS: most strings are told from exceptions without a hash
 
 
 STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")  # Rae et al. 2021, case-sensitive as in datatrove
@@ -92,17 +95,20 @@ def tables() -> Tables:
 
     shapes: dict[str, list[int]] = {}
     exceptions = [line.split(" ") for line in stored["exceptions"]]
+    ends = np.zeros((256, 3), np.uint32)
     for pieces in exceptions:
         widths = [len(p.encode()) for p in pieces]
         shape = len(pieces) | sum(w << (WIDTH_SHIFT + 8 * k) for k, w in enumerate(widths))
         shapes["".join(pieces)] = [shape, 0]
-    joins = np.zeros(256, np.uint16)
+        raw = "".join(pieces).encode()
+        ends[raw[0], BEGINS] |= np.uint32(1 << len(raw))
+        ends[raw[-1], FINISHES] |= np.uint32(1 << len(raw))
     for line in stored["rejoined"]:
         parts = line.split(" ")
         text = "".join(parts)
         shapes[text][0] |= len(parts) << JOINED_SHIFT
         shapes[text][1] = sum(1 << (len("".join(parts[: k + 1]).encode()) - 1) for k in range(len(parts)))
-        joins[text.encode()[0]] |= 1 << len(parts)
+        ends[text.encode()[0], JOINS] |= np.uint32(1 << len(parts))
     for number, word in enumerate(STOP_WORDS, 1):
         shapes.setdefault(word, [0, 0])[0] |= number << STOP_SHIFT
     units = stored["units"] + stored["currencies"]
@@ -123,4 +129,4 @@ def tables() -> Tables:
             slot = (slot + 1) % len(table)
         table[slot] = h, shape, cuts
         bitmap[h >> 51] |= 1 << ((h >> 48) & 7)
-    return Tables(classes, table, bitmap, joins)
+    return Tables(classes, table, bitmap, ends)

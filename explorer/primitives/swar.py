@@ -93,6 +93,13 @@ def ascii_letters(v):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(nogil=True, cache=True, inline="always")
+def ascii_spaces(v):  # type: ignore[no-untyped-def]
+    """High bit of every byte of ``v`` that is ASCII white space to ``str.isspace`` (9-13, 28-32). All bytes must be below 128."""
+    controls = (v + np.uint64(0x7777777777777777)) & ~(v + np.uint64(0x7272727272727272))
+    return (controls | ((v + np.uint64(0x6464646464646464)) & ~(v + np.uint64(0x5F5F5F5F5F5F5F5F)))) & HIGH
+
+
+@nb.njit(nogil=True, cache=True, inline="always")
 def hash_step(h, v):  # type: ignore[no-untyped-def]
     """Absorb one block of eight bytes; a bijection of ``v`` for a fixed ``h``."""
     h = (h ^ v) * K1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -96,7 +97,7 @@ def length_groups(corpus: Corpus, parts: int = 10) -> tuple[Groups, np.ndarray]:
     if len(edges) == 1:
         edges = np.array([edges[0], edges[0]])
     codes = np.clip(np.searchsorted(edges, tokens, side="right") - 1, 0, len(edges) - 2).astype(np.uint8)
-    return Groups("length", codes, tuple(f"{a:g} to {b:g}" for a, b in zip(edges[:-1], edges[1:], strict=True))), edges
+    return Groups("length", codes, tuple(f"{a:g} to {b:g}" for a, b in itertools.pairwise(edges))), edges
 
 
 @nb.njit(nogil=True, cache=True)

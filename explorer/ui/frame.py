@@ -169,17 +169,24 @@ def _selection_bar(corpus: Corpus) -> None:
                 with slot:
                     watch(state.counting())
         last = state.next_undo()
-        if filters:
-            st.button(
-                "Clear",
-                key="bar_clear",
-                on_click=state.set_filters,
-                args=(Filters(), "Clear"),
-                help="Keep every document again",
-                type="tertiary",
-            )
-        if last is not None:
-            st.button("Undo", key="bar_undo", on_click=_undo, help=f"Take back: {errors.plain(last or 'the last change')}", type="tertiary")
+        # both are always there, so that no button moves, or is drawn anew, under the hand that clicks it
+        st.button(
+            "Clear",
+            key="bar_clear",
+            on_click=state.set_filters,
+            args=(Filters(), "Clear"),
+            disabled=not filters,
+            help="Keep every document again",
+            type="tertiary",
+        )
+        st.button(
+            "Undo",
+            key="bar_undo",
+            on_click=_undo,
+            disabled=last is None,
+            help="Nothing to take back" if last is None else f"Take back: {errors.plain(last or 'the last change')}",
+            type="tertiary",
+        )
         with st.popover(
             "Save", type="tertiary", help="Save the selection by name, or load one", key="bar_save", on_change="rerun"
         ) as saving:
@@ -205,22 +212,22 @@ def _bar_line(inside: str) -> str:
 def _said(found: state.Counts | None, filters: Filters, n: int) -> str:
     rules = describe(filters)
     said = f'<span class="rules" title="{escape(chr(10).join(rule_lines(filters)), quote=True)}">{escape(rules)}</span>'
-    if found is None:
-        return f'<span class="quiet">counting … of {short(n)} documents</span>{said}'
     if not filters:
         documents = f'<span class="n" title="{exact(n)}">{short(n)} documents</span>'
         said = '<span class="rules">everything is kept</span>'
+    elif found is None:
+        return f'<span class="quiet">counting … of {short(n)} documents</span>{said}'
     else:
         documents = (
             f'<span title="{exact(found.kept_documents)} of {exact(n)}"><b class="n">{short(found.kept_documents)}</b> of {short(n)} documents '
             f'<span class="quiet">({share(found.kept_documents, n)})</span></span>'
         )
     tokens = ""
-    if found.tokens is not None and found.kept_tokens is not None:
+    if found is not None and found.tokens is not None and found.kept_tokens is not None:
         part = f" ({share(found.kept_tokens, found.tokens)})" if filters else ""
         tip = f"{exact(round(found.kept_tokens))} tokens ({found.tokens_label})"
         tokens = f'<span title="{escape(tip, quote=True)}">{about(short(found.kept_tokens), found.estimated)} tokens{part}</span>'
-    width = 100 * found.kept_documents / n if n else 0
+    width = 100 * (found.kept_documents if found else n) / n if n else 0
     track = f'<span class="track" aria-hidden="true"><i style="width:{width:.1f}%"></i></span>'
     return f"{track}{documents}{tokens}{said}"
 

@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import streamlit as st
 
+from explorer.errors import SelectionError
 from explorer.selection.filters import Filters
+from explorer.selection.recipes import recipes
 from explorer.selection.threshold import Threshold
 from explorer.ui import cuts
 from explorer.ui.cuts import CutEvent
@@ -74,7 +76,10 @@ def apply(event: CutEvent) -> None:
         st.session_state.panel_by = event.group
         return
     for index, (minimum, maximum) in event.cuts.items():
-        now[index] = _moved(now[index], minimum, maximum)
+        try:
+            now[index] = _moved(now[index], minimum, maximum)
+        except SelectionError as error:  # a minimum typed above the maximum: the old cut stands, and the page says why
+            st.session_state.panel_problem = str(error)
     for index, enabled in event.enabled.items():
         now[index] = replace(now[index], enabled=enabled)
     if event.kind == "remove" and event.rule is not None:
@@ -89,14 +94,21 @@ def apply(event: CutEvent) -> None:
 def use(filters: Filters, note: str) -> None:
     """Start from other filters: the panel's lines are theirs alone."""
     st.session_state.panel_lines = []
+    st.session_state.pop("panel_focus", None)
     set_filters(filters, note)
 
 
-def focused(now: list[Line]) -> Line | None:
-    """The line whose documents are shown near the cut: the one last touched, else the first with a cut."""
+def focused(now: list[Line], only_this: np.ndarray) -> Line | None:
+    """The line whose documents are shown near the cut: the one last touched, else the one that drops most by itself.
+
+    Args:
+        now: the lines.
+        only_this: documents [lines] that fail nothing but each.
+    """
     wanted = st.session_state.get("panel_focus")
-    active = [line for line in now if line.active]
-    return next((line for line in active if line.key == wanted), active[0] if active else None)
+    active = [i for i, line in enumerate(now) if line.active]
+    touched = next((now[i] for i in active if now[i].key == wanted), None)
+    return touched or (now[max(active, key=lambda i: int(only_this[i]))] if active else None)
 
 
 def panel_rules(now: list[Line], edges: tuple[np.ndarray, ...]) -> list[cuts.Rule]:
@@ -129,7 +141,14 @@ def _moved(line: Line, minimum: float | None, maximum: float | None) -> Line:
     if minimum is None and maximum is None:
         return replace(line, threshold=None)
     known = line.threshold or Threshold(line.signal, minimum=0.0, reason=line.reason)
-    return replace(line, threshold=replace(known, minimum=minimum, maximum=maximum), enabled=True)
+    moved = replace(known, minimum=minimum, maximum=maximum, source="")  # a cut that was moved is nobody's publication
+    return replace(line, threshold=_as_published(moved), enabled=True)
+
+
+def _as_published(threshold: Threshold) -> Threshold:
+    """The same threshold with its source, when a shipped recipe has just this one."""
+    same = (t for name in recipes for t in recipes[name].filters if replace(t, source="") == threshold)
+    return next(same, threshold)
 
 
 def _note(event: CutEvent, now: list[Line], focus: Key | None) -> str:

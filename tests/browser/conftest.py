@@ -78,7 +78,7 @@ def tab(chromium: object) -> Iterator[object]:
     """A fresh browser tab of 1,440 × 900; the test fails when the page asked anything of another host or raised an error."""
     context = chromium.new_context(viewport={"width": 1440, "height": 900})  # type: ignore[attr-defined]
     page = context.new_page()
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(30_000)
     outside: list[str] = []
     raised: list[str] = []
     page.on("request", lambda r: outside.append(r.url) if urlsplit(r.url).hostname not in ("127.0.0.1", None) else None)

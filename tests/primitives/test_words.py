@@ -107,6 +107,14 @@ def test_enormous_pieces_and_many_documents():
     assert counts[0] > 10_000
 
 
+def test_a_blob_without_white_space_is_one_token():
+    blob = "aé(" * 400_000
+    found = words(Batch.of([f"x {blob} y, {blob}"]))
+    assert found.chars.tolist() == [1, len(blob), 1, 1, len(blob)]
+    assert found.flags[1] == HAS_LETTER | NOT_SYMBOL
+    assert found.hash[1] == found.hash[4]
+
+
 def test_the_tables_are_those_of_the_installed_spacy():
     spacy = pytest.importorskip("spacy")
     rules = {text for text in spacy.blank("en").tokenizer.rules if not any(c.isspace() for c in text)}

@@ -19,6 +19,9 @@ class Recipes(Mapping[str, Filters]):
             raise SelectionError(f"No recipe is called {name!r}. Recipes: {', '.join(found)}. See: explorer recipes")
         return found[name]
 
+    def __contains__(self, name: object) -> bool:
+        return name in _load()
+
     def __iter__(self) -> Iterator[str]:
         return iter(_load())
 
