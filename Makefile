@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Without a GPU the CPU build is enough; with one, pip's newest build brings CUDA along.
 TORCH ?= $(if $(shell command -v nvidia-smi),torch,torch==2.13.0)
 
-.PHONY: app setup test browser lint format bench notebook clean
+.PHONY: app setup test browser lint format bench docs notebook clean
 
 app: setup
 	$(BIN)/explorer app
@@ -40,7 +40,11 @@ bench: setup
 	$(BIN)/python benchmarks/run.py
 
 notebook: setup
-	$(BIN)/jupyter execute --inplace docs/tour.ipynb
+	$(BIN)/python docs/generate.py --notebook
+
+# docs/signals.md and docs/commands.md from the registry and the commands
+docs: setup
+	$(BIN)/python docs/generate.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

@@ -222,7 +222,9 @@ def execute(made: NotebookNode, folder: Path) -> NotebookNode:
     """Run a notebook in ``folder`` and drop what differs from run to run: times and the Python version."""
     from nbclient import NotebookClient
 
-    NotebookClient(made, timeout=300, kernel_name="python3", record_timing=False, resources={"metadata": {"path": str(folder)}}).execute()
+    client = NotebookClient(made, timeout=300, kernel_name="python3", record_timing=False, coalesce_streams=True)
+    client.resources = {"metadata": {"path": str(folder)}}
+    client.execute()
     made.metadata.pop("language_info", None)
     for one in made.cells:
         one.metadata.pop("execution", None)

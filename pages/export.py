@@ -36,7 +36,9 @@ manifest = exporting.load(corpus, name)
 if manifest is None:
     st.stop()
 with guarded("showing the manifest"):
+    exporting.made_from_others(selection, manifest)
     exporting.manifest_card(manifest)
+    exporting.manifest_table(corpus, manifest)
     exporting.prove(corpus.workspace.path / "manifests" / name, "the manifest")
 heading("2 · Trainer files", "written from the manifest alone")
 with guarded("exporting"):

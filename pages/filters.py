@@ -120,10 +120,10 @@ else:
     cut_panel(
         tuned.curves,
         rules.panel_rules(lines, tuned.edges),
-        Groups(tuned.groups.labels or ("no document",), tuned.groups.by, by_choices),
+        Groups(tuned.groups.labels or ("no document",), tuned.groups.by, by_choices, tuned.all_documents, tuned.all_tokens),
         totals=Totals(
             len(corpus),
-            tuned.all_tokens,
+            float(tuned.all_tokens.sum()),
             f"≈ tokens ({tuned.tokens.label})" if tuned.tokens.estimated else f"tokens ({tuned.tokens.label})",
         ),
         key="cuts",

@@ -11,7 +11,7 @@ from explorer.ui.errors import guarded, plain
 from explorer.ui.format import counted, exact
 from explorer.ui.frame import go, heading, question
 from explorer.ui.scoring import start_scoring
-from explorer.ui.state import current_corpus, current_selection
+from explorer.ui.state import corpus_key, current_corpus, current_selection
 
 corpus, selection = current_corpus(), current_selection()
 answer = question("What can I measure, and how is it distributed?")
@@ -27,6 +27,13 @@ answer(
 
 
 small = distributions.small_histograms(corpus, numeric) if len(corpus) else {}
+
+
+@st.cache_data(max_entries=16, show_spinner="Computing 200 documents …")
+def tried(key: object, targets: tuple[str, ...]) -> tuple[dict[str, np.ndarray], int]:
+    n, table = score_sample(corpus, targets, 200, seed=0)
+    numbers = [name for name in table.column_names if (s := find_signal(name)) and s.dtype != "string"]
+    return {name: table[name].to_numpy().astype(np.float64) for name in numbers}, n
 
 
 def row(name: str) -> dict[str, object]:
@@ -70,7 +77,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
 
 names = [
     n
-    for n in ([*own, *(s.name for s in signals)] if only != "computed" else numeric)
+    for n in ([*own, *(s.name for s in signals)] if only != "computed" else [*own, *coverage.columns()])
     if not wanted
     or wanted.lower()
     in f"{n} {getattr(find_signal(n), 'about', '')} {getattr(find_signal(n), 'source', '')} {getattr(find_signal(n), 'unit', '')}".lower()
@@ -81,13 +88,7 @@ if st.session_state.get("sig_redundant"):
         distributions.redundancy(corpus, numeric)
 if st.session_state.get("sig_try"):
     with guarded("trying the signals"):
-        n, table = score_sample(corpus, targets, 200, seed=0)
-        columns = {
-            name: table[name].to_numpy().astype(np.float64)
-            for name in table.column_names
-            if (s := find_signal(name)) and s.dtype != "string"
-        }
-        distributions.sample_histograms(columns, n, len(corpus))
+        distributions.sample_histograms(*tried(corpus_key(corpus), tuple(targets)), len(corpus))
 if not names:
     st.info(f"No signal matches {plain(repr(wanted))}." if wanted else "Nothing is computed yet.", icon=":material/search_off:")
     st.stop()
@@ -121,9 +122,9 @@ picked = st.dataframe(
     },
 )
 at = picked.selection.rows
-name = (
-    names[at[0]] if at and at[0] < len(names) else next((n for n in [*(n for n in names if coverage.of(n)), *names] if n in numeric), None)
-)
+there = [n for n in names if n in own or coverage.of(n)]
+scored = [n for n in there if coverage.of(n)]
+name = names[at[0]] if at and at[0] < len(names) else next((n for n in [*scored, *there] if n in numeric), next(iter(scored), None))
 if name is None:
     st.info("Nothing is computed yet. Score all documents, or try the signals on 200 of them.", icon=":material/functions:")
     st.stop()

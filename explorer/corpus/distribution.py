@@ -154,20 +154,23 @@ def rank_correlations(columns: Sequence[np.ndarray]) -> np.ndarray:
     """
     k = len(columns)
     found = np.full((k, k), np.nan)
-    whole = [i for i in range(k) if not np.isnan(columns[i]).any() and len(columns[i]) >= 3]
-    ranks = {i: _ranks(columns[i]) for i in whole}
-    varied = [i for i in whole if np.ptp(ranks[i]) > 0]
-    if varied:
-        found[np.ix_(varied, varied)] = np.corrcoef(np.array([ranks[i] for i in varied])).reshape(len(varied), len(varied))
-    for i, j in itertools.combinations_with_replacement(range(k), 2):
-        if i in ranks and j in ranks:
-            continue
-        both = ~np.isnan(columns[i]) & ~np.isnan(columns[j])
+    # Columns that are undefined in the same documents are ranked together: a family usually is.
+    alike: dict[bytes, list[int]] = {}
+    defined = [~np.isnan(column) for column in columns]
+    for i, mask in enumerate(defined):
+        alike.setdefault(mask.tobytes(), []).append(i)
+    for ours, theirs in itertools.combinations_with_replacement(alike.values(), 2):
+        both = defined[ours[0]] & defined[theirs[0]]
         if np.count_nonzero(both) < 3:
             continue
-        a, b = _ranks(columns[i][both]), _ranks(columns[j][both])
-        if np.ptp(a) > 0 and np.ptp(b) > 0:
-            found[i, j] = found[j, i] = np.corrcoef(a, b)[0, 1]
+        ranks = {i: _ranks(columns[i][both]) for i in {*ours, *theirs}}
+        varied = [i for i in ranks if np.ptp(ranks[i]) > 0]
+        if not varied:
+            continue
+        part = np.full((k, k), np.nan)
+        part[np.ix_(varied, varied)] = np.corrcoef(np.array([ranks[i] for i in varied])).reshape(len(varied), len(varied))
+        for one, other in ((ours, theirs), (theirs, ours)):
+            found[np.ix_(one, other)] = part[np.ix_(one, other)]
     return found
 
 

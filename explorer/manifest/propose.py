@@ -44,7 +44,9 @@ def propose_recipe(
     if epochs is not None and tokens is not None:
         raise ManifestError("Both epochs and tokens were given. A source takes one amount. Leave one of them out.")
     corpus = selection.corpus
-    item: dict[str, Any] = {"corpus": list(corpus.paths), "roles": dict(corpus.roles.assigned())}
+    # The recipe is written far from where the corpus was opened, and read from anywhere.
+    paths = [path if "://" in path else os.path.abspath(os.path.expanduser(path)) for path in corpus.paths]
+    item: dict[str, Any] = {"corpus": paths, "roles": dict(corpus.roles.assigned())}
     if selection.filters:
         item["filters"] = selection.filters.to_dict()
     item |= {key: value for key, value in (("epochs", epochs), ("tokens", tokens)) if value is not None}

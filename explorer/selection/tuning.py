@@ -47,7 +47,7 @@ class Tuned:
         edges: per threshold, the values its handle can rest at are among these.
         curves: per threshold, what each position keeps with the others fixed.
         groups, tokens: what the curves are counted by.
-        all_tokens: of the whole corpus, whatever the predicate says.
+        all_documents, all_tokens: [groups], of the whole corpus, whatever the predicate says: what shares are shares of.
     """
 
     thresholds: tuple[Threshold, ...]
@@ -55,7 +55,8 @@ class Tuned:
     curves: Curves
     groups: Groups
     tokens: Tokens
-    all_tokens: float
+    all_documents: np.ndarray
+    all_tokens: np.ndarray
 
 
 @dataclass
@@ -75,7 +76,7 @@ class Tuning:
         self._histograms: dict[tuple[object, ...], Histogram] = {}
         self._admitted: tuple[tuple[object, ...], np.ndarray] | None = None
         self._answers: OrderedDict[tuple[object, ...], Tuned] = OrderedDict()
-        self._all_tokens: tuple[Tokens, float] | None = None
+        self._totals: tuple[Groups, Tokens, np.ndarray, np.ndarray] | None = None
         self._lock = threading.RLock()
 
     def tuned(
@@ -120,7 +121,7 @@ class Tuning:
                 null_passes=[i in disabled or t.nulls == "keep" for i, t in enumerate(thresholds)],
                 unconditioned=plain,
             )
-            answer = Tuned(tuple(thresholds), tuple(c.edges for c in coded), curves, groups, tokens, self._sum(tokens))
+            answer = Tuned(tuple(thresholds), tuple(c.edges for c in coded), curves, groups, tokens, *self._sums(groups, tokens))
             self._answers[question] = answer
             if len(self._answers) > MOST_ANSWERS:
                 self._answers.popitem(last=False)
@@ -141,10 +142,11 @@ class Tuning:
         known = self._coded[threshold.signal] = _Coded(stamp, frozenset(wanted), edges, quantise(values, edges))
         return known
 
-    def _sum(self, tokens: Tokens) -> float:
-        if self._all_tokens is None or self._all_tokens[0] is not tokens:
-            self._all_tokens = (tokens, float(tokens.values.sum()))
-        return self._all_tokens[1]
+    def _sums(self, groups: Groups, tokens: Tokens) -> tuple[np.ndarray, np.ndarray]:
+        if self._totals is None or self._totals[0] is not groups or self._totals[1] is not tokens:
+            n = max(1, len(groups.labels))
+            self._totals = (groups, tokens, np.bincount(groups.codes, minlength=n), np.bincount(groups.codes, tokens.values, n))
+        return self._totals[2:]
 
     def _base(self, where: str, coverage: Coverage) -> np.ndarray | None:
         if not where:

@@ -67,6 +67,11 @@ def chart_labels(names: Sequence[str]) -> list[str]:
     return [chart_text(name) for name in shown]
 
 
+def ink() -> str:
+    """Colour of text that stands on a chart's own colours, for the reader's theme."""
+    return "#e8e5dd" if st.context.theme.type == "dark" else "#22211e"
+
+
 def _head(selection: Selection, row: int, value: float | None, signal: str | None, names: Sequence[object], reasons: bool) -> str:
     known = find_signal(signal) if signal else None
     said = ""

@@ -321,7 +321,7 @@ def _histograms(name: str, edges: np.ndarray, counts: np.ndarray, groups: Groups
     figure.update_layout(
         barmode="stack",
         bargap=0,
-        height=260,
+        height=max(260, 70 + 19 * len(groups.labels)),
         margin={"l": 0, "r": 0, "t": 34, "b": 0},
         title={"text": f"Documents by {chart_text(name)}{', logarithmic bins' if log else ''}", "font": {"size": 14}},
         xaxis={"tickvals": centre, "ticktext": names},

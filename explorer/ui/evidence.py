@@ -25,7 +25,7 @@ from explorer.selection.selection import SAMPLE, Selection, Summary
 from explorer.selection.threshold import Threshold
 from explorer.selection.tuning import Tuned
 from explorer.ui import link
-from explorer.ui.cards import cards, chart_labels, chart_text
+from explorer.ui.cards import cards, chart_labels, chart_text, ink
 from explorer.ui.errors import plain
 from explorer.ui.format import about, counted, exact, number, share, short
 from explorer.ui.state import corpus_key, current_corpus, current_filters
@@ -273,7 +273,8 @@ def _agreement(found: Comparison) -> go.Figure:
             zmax=1,
             text=said,
             texttemplate="%{text}",
-            colorscale=[[0, "rgba(11,110,153,0.04)"], [1, "rgba(11,110,153,0.75)"]],
+            colorscale=[[0, "rgba(11,130,180,0.04)"], [1, "rgba(11,130,180,0.5)"]],
+            textfont={"color": ink()},
             showscale=False,
             xgap=2,
             ygap=2,

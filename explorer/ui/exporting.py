@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import html
+import json
 import re
 import shlex
+import time
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
+from typing import Any
 
+import polars as pl
 import streamlit as st
 
 from explorer import jobs
 from explorer.corpus.corpus import Corpus
 from explorer.errors import ExplorerError
 from explorer.exporters import exporters
-from explorer.jobs import ENDED
+from explorer.jobs import ENDED, Job
+from explorer.manifest.breakdown import by_group
 from explorer.manifest.model import FILE, Manifest, read_manifest
 from explorer.manifest.propose import propose_recipe, write_recipe
 from explorer.manifest.verify import VerifyReport, verify
 from explorer.selection.selection import Selection
+from explorer.ui.cards import chart_text
 from explorer.ui.errors import guarded, plain
-from explorer.ui.format import about, exact, number, share, short, size
+from explorer.ui.evidence import summary_of
+from explorer.ui.format import about, duration, exact, number, share, short, size
 from explorer.ui.frame import heading
+from explorer.ui.starting import starts
+from explorer.ui.state import corpus_key
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 AMOUNTS = {"once": "every kept document once", "epochs": "passes (epochs)", "tokens": "a token budget"}
@@ -94,12 +104,66 @@ def manifest_card(manifest: Manifest) -> None:
         ("hash", manifest.hash[:10], manifest.hash),
     ]
     st.html(
-        '<dl class="cards">'
-        + "".join(f'<div title="{escape(tip, quote=True)}"><dt>{k}</dt><dd>{escape(v)}</dd></div>' for k, v, tip in cards)
-        + "</dl>"
+        '<div class="cards">'
+        + "".join(f'<div title="{escape(tip, quote=True)}"><span>{k}</span><b>{escape(v)}</b></div>' for k, v, tip in cards)
+        + "</div>"
     )
     for warning in manifest.warnings:
         st.warning(plain(warning), icon=":material/info:")
+
+
+def made_from_others(selection: Selection, manifest: Manifest) -> None:
+    """Say when a manifest holds another selection than the one at the top of the page."""
+    if len(manifest.sources) != 1:
+        return
+    source, now = manifest.sources[0], selection.filters
+    then = (list(map(dict, source.filters)), source.where, dict(source.sample) if source.sample else None)
+    if then != ([t.to_dict() for t in now.filters], now.where, now.sample.to_dict() if now.sample else None):
+        st.info(
+            f"The manifest {plain(manifest.name)} was made from other rules than the selection at the top. Write it again to hold the selection.",
+            icon=":material/difference:",
+        )
+
+
+def manifest_table(corpus: Corpus, manifest: Manifest) -> None:
+    """Documents and tokens by source: of the corpus' own sources when the manifest was made from it, else of the manifest's."""
+    frame = _by_source((corpus_key(corpus), str(manifest.folder), manifest.hash), corpus, manifest)
+    estimated, whole = manifest.tokenizer.estimated, manifest.totals.tokens
+    if frame is None:
+        rows = [
+            {
+                "group": c.source,
+                "documents": c.resolved.documents,
+                "tokens": c.resolved.tokens,
+                "share": c.resolved.tokens / whole if whole else None,
+            }
+            for stage in manifest.stages
+            for c in stage.components
+        ]
+        frame = pl.DataFrame(rows)
+    elif (frame["documents"] == frame["unique_documents"]).all():
+        frame = frame.drop("unique_documents")
+    frame = frame.filter(pl.col("documents") > 0).sort("tokens", descending=True)
+    if frame.is_empty():
+        return
+    st.dataframe(
+        frame.with_columns(pl.col("group").map_elements(lambda name: html.unescape(chart_text(name)), return_dtype=pl.String)),
+        hide_index=True,
+        width="stretch",
+        height=min(38 + 35 * frame.height, 330),
+        column_config={
+            "group": st.column_config.TextColumn("Source", width="medium"),
+            "documents": st.column_config.NumberColumn("Documents", format="localized", help="Every repeat counted"),
+            "unique_documents": st.column_config.NumberColumn("Different ones", format="localized"),
+            "tokens": st.column_config.NumberColumn("≈ tokens" if estimated else "Tokens", format="compact", help=manifest.tokenizer.label),
+            "share": st.column_config.ProgressColumn("of the tokens", format="percent", min_value=0, max_value=1),
+        },
+    )
+
+
+@st.cache_resource(max_entries=8, show_spinner="Counting the manifest by source …")
+def _by_source(key: tuple[Any, ...], _corpus: Corpus, _manifest: Manifest) -> pl.DataFrame | None:
+    return by_group(_manifest, _corpus)
 
 
 def trainer_form(corpus: Corpus, manifest: Manifest) -> None:
@@ -126,8 +190,6 @@ def trainer_form(corpus: Corpus, manifest: Manifest) -> None:
 
 def exported(folder: Path, manifest: Manifest) -> None:
     """An export: its files, what was lost, the proof, and how to load it."""
-    import json
-
     heading(f"Written to {folder}")
     record = json.loads(next(iter(folder.glob("*.provenance.json"))).read_text(encoding="utf-8"))
     if record["manifest"]["hash"] != manifest.hash:
@@ -150,13 +212,19 @@ def exported(folder: Path, manifest: Manifest) -> None:
             + (f"\n… {len(files) - 12} more" if len(files) > 12 else ""),
             language=None,
         )
-        if (folder / "load_mix.py").exists():
-            st.caption("Load it in training code")
-            st.code(
-                f"import sys\n\nsys.path.insert(0, {str(folder)!r})\nfrom load_mix import load_mix\n\ndataset = load_mix()",
-                language="python",
-            )
     prove(folder, "the files")
+    if (folder / "mix.json").exists():
+        how_to_start(folder, manifest)
+
+
+def how_to_start(folder: Path, manifest: Manifest) -> None:
+    """What to copy into each trainer's configuration."""
+    heading("3 · Start training", "the same files, named as each trainer wants them")
+    found = starts(folder, json.loads((folder / "mix.json").read_text(encoding="utf-8")), tokenizer=manifest.tokenizer.name)
+    for tab, start in zip(st.tabs([s.trainer for s in found]), found, strict=True):
+        with tab:
+            st.code(start.text, language=start.language, wrap_lines=True)
+            st.caption(f"{plain(start.checked)} {plain(start.beware)}")
 
 
 def prove(path: Path, what: str) -> None:
@@ -189,14 +257,26 @@ def running(corpus: Corpus) -> None:
         if any(j.state in ENDED for j in active):
             st.rerun()
         for job in active:
-            st.info(f"{plain(job.label)} is being written …", icon=":material/hourglass_top:")
+            st.info(_how_far(job), icon=":material/hourglass_top:")
 
     if active:
         look()
     elif ours and ours[0].state in ("failed", "died"):
         st.error(
-            plain(ours[0].error or f"{ours[0].label} stopped without a word. See its log in {ours[0].folder}"), icon=":material/error:"
+            plain(f"{ours[0].label}: {ours[0].error or f'it stopped without a word. See its log in {ours[0].folder}'}"),
+            icon=":material/error:",
         )
+
+
+def _how_far(job: Job) -> str:
+    """A running job in a line of Markdown: what it does, how far, for how long."""
+    now = job.progress
+    said = [f"**{plain(job.label)}** is being written"]
+    said += [plain(now.doing)] if now.doing else []
+    said += [f"{short(now.done)} of {short(now.total)} documents"] if now.total else []
+    said += [f"for {duration(max(0.0, time.time() - job.started))}"]
+    said += [f"{duration(now.remaining)} left"] if now.remaining else []
+    return f"{' · '.join(said)}. It goes on when this page is closed."
 
 
 def load(corpus: Corpus, name: str) -> Manifest | None:
@@ -210,7 +290,7 @@ def load(corpus: Corpus, name: str) -> Manifest | None:
 
 def kept_line(selection: Selection) -> str:
     """The page's answer: what would be written."""
-    summary = selection.summary()
+    summary = summary_of(selection)
     tokens = about(short(summary.kept_tokens), summary.estimated)
     return (
         f'<b title="{exact(summary.kept_documents)}">{short(summary.kept_documents)}</b> documents, <b>{tokens}</b> tokens '

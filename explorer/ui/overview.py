@@ -335,16 +335,24 @@ def _problems(corpus: Corpus, texts: Future[Profile], ids: Future[Repeats | None
         for kind, said, estimate, where in (
             (
                 "null text",
-                "documents have no text (null). Their signals are null, and every threshold drops them.",
+                "without text (null). Signals are null there, and every threshold drops it.",
                 read.null,
                 f"{text} IS NULL",
             ),
-            ("empty text", "documents have a text of no character. Most rules drop them.", read.empty, f"{text} = ''"),
-            ("blank text", "documents hold nothing but white space.", read.blank, f"regexp_full_match({text}, '[\\s\\p{{Z}}]+')"),
+            ("empty text", "with a text of no character. Most rules drop it.", read.empty, f"{text} = ''"),
+            ("blank text", "with nothing but white space.", read.blank, f"regexp_full_match({text}, '[\\s\\p{{Z}}]+')"),
         ):
             if estimate.count:
                 found.append(
-                    (Problem(kind, "warning", round(estimate.count), f"{_said(estimate)} {said}"), _see(f"{kind} documents", where))
+                    (
+                        Problem(
+                            kind,
+                            "warning",
+                            round(estimate.count),
+                            f"{_said(estimate)} {'document' if round(estimate.count) == 1 else 'documents'} {said}",
+                        ),
+                        _see(f"{kind} documents", where),
+                    )
                 )
     for future, what, label in ((ids, "id", "duplicate ids"), (copies, "text", "duplicate texts")):
         repeated = _result(future)

@@ -41,7 +41,7 @@ def sampler(corpus: Corpus) -> None:
         format_func=TITLES.__getitem__,
         key="sample_method",
     )
-    st.caption(plain(" ".join((inspect.getdoc(getattr(samplers, method)) or "").split("\n\n")[0].split())))
+    st.caption(plain(" ".join((inspect.getdoc(getattr(samplers, method)) or "").split("\n\n")[0].replace("`", "").split())))
     with st.form("sampler", border=False):
         given = _fields(corpus, method, now if now and now.method == method else None)
         left, right = st.columns(2)
@@ -114,10 +114,10 @@ def _fields(corpus: Corpus, method: str, now: Sample | None) -> dict[str, Any]:
         )
     if method in ("stratified_budget", "nested_subset"):
         groups = _groups(corpus)
-        options = groups if method == "stratified_budget" else [None, *groups]
-        index = options.index(now.per) if now and now.per in options else 0
+        strata: list[str | None] = [*([] if method == "stratified_budget" else [None]), *groups]
+        index = strata.index(now.per) if now and now.per in strata else 0
         given["per"] = st.selectbox(
-            "Group by", options, index=index, format_func=lambda n: "no groups" if n is None else n, key=f"sample_per_{method}"
+            "Group by", strata, index=index, format_func=lambda n: "no groups" if n is None else n, key=f"sample_per_{method}"
         )
     if method == "stratified_budget":
         given["shares"] = (

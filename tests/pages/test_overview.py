@@ -10,8 +10,8 @@ def test_problems_are_counted(app, small_corpus):
     assert not at.exception
     assert not at.error
     said = html(at)
-    assert "1 documents have no text (null)" in said
-    assert "1 documents have a text of no character" in said
+    assert "1 document without text (null)" in said
+    assert "1 document with a text of no character" in said
     assert "1 documents hold nothing but white space" in said
     assert "1 documents repeat the id" in said
     assert "1 documents repeat the text" in said
