@@ -189,6 +189,7 @@ def main() -> None:
         "`python benchmarks/agreement.py` recomputes this page: the signals of the families `gopher_quality`, `gopher_repetition` and",
         "`fineweb` beside datatrove 0.10.1's filters (spaCy blank English tokenizer) on the same documents. A verdict is one rule's keep",
         "or drop at datatrove's default limit, our value in float32 as it is stored; differences are absolute, over documents where both are defined.",
+        "`rep_dup…` can differ where datatrove, which joins an n-gram's tokens without a space, takes '1 11' and '11 1' for the same.",
     ]
     for title, texts in sets.items():
         with tempfile.TemporaryDirectory() as folder:
