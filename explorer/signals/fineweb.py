@@ -33,7 +33,11 @@ from explorer.registry import Columns, Signal, family
     ],
 )  # fmt: skip
 def fineweb(batch: Batch) -> Columns:
-    """FineWeb's four measures of lines: punctuation, shortness, repeats, and lists; undefined without a line that is not blank."""
+    """FineWeb's four measures of lines: punctuation, shortness, repeats, and lists; undefined without a line that is not blank.
+
+    Verdicts and first reasons agree with datatrove 0.10.1's FineWebQualityFilter on 100 % of 2,798 documents and on as many pushed
+    towards a limit; values differ by rounding alone. See docs/agreement.md.
+    """
     line, word, chars = lines(batch), word_counts(batch), characters(batch).code_points
     return {
         "fw_line_punct_ratio": ratio(line.filled_terminal, line.filled),

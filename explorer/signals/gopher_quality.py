@@ -50,7 +50,11 @@ _TOKENS = "English tokenizer: other languages split differently, and a different
     ],
 )  # fmt: skip
 def gopher_quality(batch: Batch) -> Columns:
-    """Whether a document looks like running text: Gopher's eight measures of words, symbols and lines."""
+    """Whether a document looks like running text: Gopher's eight measures of words, symbols and lines.
+
+    Verdicts and first reasons agree with datatrove 0.10.1's GopherQualityFilter on 100 % of 2,798 documents and on as many pushed
+    towards a limit; values differ by rounding alone (at most 2e-6). See docs/agreement.md.
+    """
     word, line = word_counts(batch), lines(batch)
     return {
         "gopher_n_words": word.words,

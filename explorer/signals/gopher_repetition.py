@@ -65,7 +65,11 @@ _DUPLICATED = [
     ],
 )
 def gopher_repetition(batch: Batch) -> Columns:
-    """How much of a document repeats itself: lines, paragraphs and n-grams of words; undefined for an empty document."""
+    """How much of a document repeats itself: lines, paragraphs and n-grams of words; undefined for an empty document.
+
+    Verdicts and first reasons agree with datatrove 0.10.1's GopherRepetitionFilter on 100 % of 2,798 documents and on as many pushed
+    towards a limit; `rep_dup…` differ by up to 0.016 where datatrove, which joins words without a space, takes "1 11" for "11 1". See docs/agreement.md.
+    """
     line, gram, chars = lines(batch), ngrams(batch), characters(batch).code_points
     # A document of at least one token has whole >= 1 character; n-grams need n tokens, else there is no most frequent one.
     top = np.where(gram.top > 0, gram.top.astype(np.float64), np.nan)
