@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from hypothesis import settings
+
 from explorer.corpus.corpus import Corpus, open_corpus
+
+settings.register_profile("house", deadline=None)  # a busy machine is no fault of the code
+settings.load_profile("house")
 
 EDGE_TEXTS: list[str | None] = [
     "The quick brown fox jumps over the lazy dog. It was not amused, and said so.",
@@ -25,6 +31,16 @@ EDGE_TEXTS: list[str | None] = [
     "same line\nsame line\nsame line",
     "👩‍👩‍👧‍👦 e\u0301 combining",
 ]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where a browser is required (in CI), a browser test that was skipped has failed."""
+    report = yield
+    if report.skipped and item.get_closest_marker("browser") and os.environ.get("EXPLORER_REQUIRE_BROWSER"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, but EXPLORER_REQUIRE_BROWSER is set: {report.longrepr}"
+    return report
 
 
 @pytest.fixture(scope="session")
