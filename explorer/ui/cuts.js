@@ -311,6 +311,12 @@ class Row {
     this.discrete = values.length > 1 && values.length <= 64 && even && ties > 0.98 * all[NULL];
     if (this.discrete) this.segments.at(-1).to += values.at(-1) - values.at(-2);
     else if (this.segments.length > 1) this.segments[this.segments.length - 2].last = this.segments.pop().last;
+    // A value that nearly all documents of its segment share (0, most often) stands as one thin bar where it is.
+    if (!this.discrete) this.segments = this.segments.flatMap((s, i) => {
+      const tie = codes[i], whole = all[s.last + 1] - all[s.first];
+      if (tie <= s.first - 1 || tie >= s.last || all[tie + 1] - all[tie] < 0.8 * whole) return [s];
+      return [{ first: s.first, last: tie, from: s.from, to: s.from }, { first: tie + 1, last: s.last, from: s.from, to: s.to }];
+    });
     const masses = this.segments.map((s) => all[s.last + 1] - all[s.first]);
     const total = masses.reduce((a, b) => a + b, 0);
     const marks = [rule.minimum, rule.maximum, this.local.minimum, this.local.maximum, ...rule.published.map((p) => p.value)].filter((v) => v !== null && Number.isFinite(v));
