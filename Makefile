@@ -17,6 +17,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet "$(TORCH)" -c constraints.txt
 	$(BIN)/pip install --quiet -e ".[dev]" -c constraints.txt
+	$(BIN)/python -m explorer.engine.prepare
 	touch $@
 
 test: setup browser lint
