@@ -12,7 +12,7 @@ from explorer.ui.errors import guarded, plain
 from explorer.ui.format import exact
 from explorer.ui.frame import question
 from explorer.ui.scoring import offer_to_score, start_scoring
-from explorer.ui.state import current_corpus, current_filters, current_selection
+from explorer.ui.state import current_corpus, current_filters, current_selection, place_key
 
 FEW_LINES = 6  # rules that stand on the page whole; more scroll inside the panel, and the documents beneath stay in reach
 PANEL_HEIGHT = 600
@@ -22,7 +22,7 @@ answer = question("Where do I cut?")
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def tuning(fingerprint: str, workspace: str, roles: tuple) -> Tuning:
+def tuning(key: tuple) -> Tuning:
     return Tuning(corpus)
 
 
@@ -102,7 +102,7 @@ by_choices = [c for c in ("source", "language", "year") if getattr(corpus.roles,
 by = st.session_state.get("panel_by", "source")
 filters = current_filters()
 with st.spinner("Reading the rules' columns …"):
-    tuned = tuning(corpus.fingerprint, str(corpus.workspace.path), tuple(corpus.roles.assigned().items())).tuned(
+    tuned = tuning(place_key(corpus)).tuned(
         [line.for_tuning() for line in lines],
         where=filters.where,
         by=by if by in by_choices else "source",
@@ -120,10 +120,10 @@ else:
     cut_panel(
         tuned.curves,
         rules.panel_rules(lines, tuned.edges),
-        Groups(tuned.groups.labels or ("no document",), tuned.groups.by, by_choices, tuned.all_documents, tuned.all_tokens),
+        Groups(tuned.groups.labels or ("no document",), tuned.groups.by, by_choices),
         totals=Totals(
             len(corpus),
-            float(tuned.all_tokens.sum()),
+            tuned.all_tokens,
             f"≈ tokens ({tuned.tokens.label})" if tuned.tokens.estimated else f"tokens ({tuned.tokens.label})",
         ),
         key="cuts",

@@ -83,6 +83,7 @@ def _described(family: Family) -> dict[str, Any]:
 @click.option("-p", "--parameter", "parameters", multiple=True, metavar="FAMILY.KEY=VALUE", help="A family's parameter; repeatable.")
 @click.option("--workers", type=click.IntRange(1), help="Threads [default: the machine's processors].")
 @click.option("--limit", type=click.IntRange(1), help="Only the row groups of the first so many documents.")
+@click.option("--again", is_flag=True, help="Remove these families' scores of the files first and compute them anew.")
 @json_option
 @click.pass_obj
 def score(
@@ -93,6 +94,7 @@ def score(
     parameters: tuple[str, ...],
     workers: int | None,
     limit: int | None,
+    again: bool,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -102,7 +104,7 @@ def score(
     """
     corpus = opened(paths, workspace, options)
     wanted = [name for part in names for name in part.split(",") if name.strip()]
-    report = compute(corpus, [n.strip() for n in wanted], reporter, parse_parameters(parameters), workers=workers, limit=limit)
+    report = compute(corpus, [n.strip() for n in wanted], reporter, parse_parameters(parameters), workers=workers, limit=limit, again=again)
     if as_json:
         print_json(
             {
@@ -132,6 +134,7 @@ def compute(
     *,
     workers: int | None = None,
     limit: int | None = None,
+    again: bool = False,
 ) -> ScoreReport:
     """Score with a bar or a job's record, and stop in good order when asked to.
 
@@ -149,7 +152,9 @@ def compute(
             if reporter is not None:
                 reporter.show(progress.done_rows, progress.total_rows, progress.rate, progress.remaining, progress.doing)
 
-        report = compute_signals(corpus, names, parameters=parameters, workers=workers, limit=limit, on_progress=show, cancel=cancel)
+        report = compute_signals(
+            corpus, names, parameters=parameters, workers=workers, limit=limit, again=again, on_progress=show, cancel=cancel
+        )
     if report.cancelled:
         done = report.computed + report.reused
         raise Stopped(f"Stopped: {done:,} of {report.rows:,} documents are scored and kept. Run the same command again to carry on.")

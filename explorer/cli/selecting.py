@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,6 @@ from explorer.cli.output import No, note, print_json, print_table
 from explorer.errors import SelectionError
 
 if TYPE_CHECKING:
-    from explorer.corpus.corpus import Corpus
     from explorer.jobs import Reporter
     from explorer.selection.filters import Filters
 
@@ -44,7 +42,12 @@ def recipes(name: str | None, as_json: bool) -> None:
 )
 @click.option("--where", metavar="SQL", help="Predicate over columns and signals that must also hold.")
 @click.option("--score", "compute_missing", is_flag=True, help="Compute the signals that the filters need first.")
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Write filters.yaml and the selection.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Write the selection as a manifest; its filters are in manifest.json.",
+)
 @json_option
 @click.pass_obj
 def select(
@@ -60,6 +63,7 @@ def select(
 ) -> None:
     """Count what filters keep, by source and by reason. Exit code 1 when nothing matches."""
     from explorer.selection.filters import Filters
+    from explorer.selection.needs import needs
 
     filters = Filters()
     for file in files:
@@ -71,7 +75,7 @@ def select(
             "No filter was given. Give --filters FILE.yaml, --filters recipe:NAME or --where SQL.", click.get_current_context()
         )
     corpus = opened(paths, workspace, options)
-    lacking = missing_families(corpus, filters)
+    lacking = list(needs(corpus, filters).families)
     if lacking and compute_missing:
         from explorer.cli.scoring import compute
 
@@ -121,7 +125,6 @@ def select(
         from explorer.manifest.write import mix
 
         mix({"selection": kept}, name="selection", out=out)
-        filters.save(out / "filters.yaml")
         note(f"Wrote {out}. Check it: explorer verify {shlex.quote(str(out))}")
 
 
@@ -131,13 +134,3 @@ def load_filters(name: str) -> Filters:
     from explorer.selection.recipes import recipes as known
 
     return known[name.removeprefix("recipe:")] if name.startswith("recipe:") else Filters.load(name)
-
-
-def missing_families(corpus: Corpus, filters: Filters) -> list[str]:
-    """Families that the filters need and that have not been computed for any document."""
-    from explorer.registry import find_signal
-
-    computed, own = set(corpus.coverage().columns()), set(corpus.schema.names)
-    named = [*filters.signals, *re.findall(r"\w+", filters.where)]
-    lacking = [found.family for name in named if name not in computed | own and (found := find_signal(name)) is not None]
-    return list(dict.fromkeys(lacking))

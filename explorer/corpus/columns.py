@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
 import psutil
@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from explorer.corpus.files import Shard
 from explorer.corpus.roles import is_number
+from explorer.corpus.sidecars import Sidecar
 from explorer.errors import ColumnNotFoundError, SignalError
 
 if TYPE_CHECKING:
@@ -24,16 +25,24 @@ if TYPE_CHECKING:
 EXACT_IN_FLOAT32 = 2**24
 BYTES_A_TOKEN = 4  # estimate only; shown as ≈
 TEXT_TO_MEASURE = 4 * 1024**3  # bytes of text that are read to estimate tokens; beyond it the footers' means serve
+EPOCH_END = 4_133_980_800  # seconds from 1970 to 2101
+FILES_AS_SOURCES = 12  # files of one folder that are taken for sources of their own; more are pieces of one corpus
 SHARE_OF_MEMORY = 0.4  # of the machine's, for columns kept; those used least recently go first
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Groups:
-    """A group a document, such as its source: ``codes`` uint8 [n] index ``labels``."""
+    """A group a document, such as its source: ``codes`` [n] (uint8, or uint16 above 256 groups) index ``labels``.
+
+    ``rest`` is the label of the group that holds all smaller ones, None where there is none: a real group may be called "other" too.
+    """
 
     by: str
     codes: np.ndarray
     labels: tuple[str, ...]
+    rest: str | None = None
 
 
 @dataclass(frozen=True)
@@ -45,12 +54,19 @@ class Tokens:
     estimated: bool
 
 
+@dataclass(frozen=True)
+class _Grouping:
+    side: Sidecar | None
+    column: str | None
+    stamp: object
+
+
 class Columns:
     """Columns of one corpus, loaded when first asked for and again when more of them has been computed."""
 
     def __init__(self, corpus: Corpus) -> None:
         self._corpus = corpus
-        self._cache: dict[object, object] = {}
+        self._cache: dict[object, tuple[object, object]] = {}
         self._numbers: OrderedDict[tuple[str, str, int], np.ndarray] = OrderedDict()
         self._lock = threading.RLock()
 
@@ -58,8 +74,9 @@ class Columns:
         """Columns that can be thresholded: computed signals first, then the corpus' own numbers."""
         from explorer.registry import find_signal
 
-        computed = [c for c in self._corpus.coverage().columns() if (s := find_signal(c)) is None or s.dtype != "string"]
-        own = [f.name for f in self._corpus.schema if is_number(f.type) and f.name not in computed]
+        coverage = self._corpus.coverage()
+        computed = [c for c in coverage.columns() if (s := find_signal(c)) is None or s.dtype != "string"]
+        own = [coverage.renamed.get(f.name, f.name) for f in self._corpus.schema if is_number(f.type)]
         return computed + own
 
     def numbers(self, name: str) -> np.ndarray:
@@ -73,13 +90,16 @@ class Columns:
 
         """
         coverage = self._corpus.coverage()
-        side = coverage.of(name)
-        key = (name, side.folder.name if side else "", coverage.scored_rows(name))
+        side, column = coverage.meant(name)
+        return self._array(side, column, coverage.stamp_of(column) if side else ("", 0))
+
+    def _array(self, side: Sidecar | None, column: str, stamp: tuple[str, int] = ("", 0)) -> np.ndarray:
+        key = (column, *stamp)
         with self._lock:
             if key not in self._numbers:
-                for stale in [k for k in self._numbers if k[0] == name]:
+                for stale in [k for k in self._numbers if k[0] == column and bool(k[1]) == (side is not None)]:
                     del self._numbers[stale]
-                self._numbers[key] = _joined([_to_numpy(p) for p in self._pieces(name)])
+                self._numbers[key] = _joined([_to_numpy(p) for p in self._pieces(side, column)])
                 self._forget_least_used()
             self._numbers.move_to_end(key)
             return self._numbers[key]
@@ -90,7 +110,7 @@ class Columns:
         if len(self._corpus) <= most:
             return self.numbers(name)
         few = [shards[i] for i in sorted(set(np.linspace(0, len(shards) - 1, 3).astype(int)))]
-        column = _joined([_to_numpy(p) for p in self._pieces(name, shards=few)])
+        column = _joined([_to_numpy(p) for p in self._pieces(*self._corpus.coverage().meant(name), shards=few)])
         return column[:: max(1, len(column) // most)]
 
     def groups(self, by: str = "source", most: int = 12) -> Groups:
@@ -101,33 +121,51 @@ class Columns:
             most: groups kept apart.
 
         """
-        with self._lock:
-            key = ("groups", by, most, self._corpus.coverage().stamp() if by not in ("source", "year") else None)
-            if key not in self._cache:
-                self._cache[key] = self._groups(by, most)
-            return self._cache[key]  # type: ignore[return-value]
+        return self._kept(("groups", by, most), self._grouping(by).stamp, lambda: _largest(by, *self._coded(by), most))
+
+    def strata(self, by: str = "source") -> np.ndarray:
+        """Exact group codes, int32 [n]: every group has its own, however many there are, and documents without one share one.
+
+        Codes run from 0 in no particular order; they are the same whenever the corpus and its signals are.
+
+        Args:
+            by: as in `groups`.
+
+        """
+        return self._kept(("strata",), (by, self._grouping(by).stamp), lambda: self._coded(by)[0])
 
     def tokens(self) -> Tokens:
         """Tokens of each document: the corpus' own count, else the `tokens` signal, else UTF-8 bytes / 4 as an estimate."""
+        role, n = self._corpus.roles.tokens, len(self._corpus)
         coverage = self._corpus.coverage()
-        n = len(self._corpus)
+        for signal in () if role else ("n_tokens", "n_bytes"):
+            side = coverage.of(signal)
+            if side is not None and coverage.scored_rows(signal) == n:
+                return self._kept("tokens", (signal, coverage.stamp_of(signal)), lambda s=signal, f=side: self._computed_tokens(s, f))  # type: ignore[misc]
+        return self._kept("tokens", role, lambda: self._own_tokens(role) if role else self._estimated_tokens())
+
+    def _computed_tokens(self, signal: str, side: Sidecar) -> Tokens:
+        values = np.nan_to_num(self.numbers(signal).astype(np.float64))  # null where there is no text: no tokens
+        if signal == "n_tokens":
+            return Tokens(values, f"tokenizer {side.parameters.get('tokenizer')}", False)
+        return Tokens(values / BYTES_A_TOKEN, "bytes / 4", True)
+
+    def _own_tokens(self, role: str) -> Tokens:
+        """The corpus' own counts; a document that lacks one is estimated like a corpus that has none."""
+        values = self._array(None, role).astype(np.float64)
+        missing = np.isnan(values)
+        if not missing.any():
+            return Tokens(values, f"column {role}", False)
+        values[missing] = self._estimated_tokens().values[missing]
+        return Tokens(values, f"column {role}; {int(missing.sum()):,} documents lack it and are estimated from bytes / 4", True)
+
+    def _kept(self, key: object, stamp: object, make: Callable[[], T]) -> T:
+        """What was made for this key, made anew when its stamp is another: one entry a key, however often it changes."""
         with self._lock:
-            key = ("tokens", coverage.of("n_tokens") and coverage.scored_rows("n_tokens"), coverage.scored_rows("tokens_estimate"))
-            if key not in self._cache:
-                role = self._corpus.roles.tokens
-                side = coverage.of("n_tokens")
-                if role:
-                    found = Tokens(np.nan_to_num(self.numbers(role).astype(np.float64)), f"column {role}", False)
-                elif side is not None and coverage.scored_rows("n_tokens") == n:
-                    found = Tokens(
-                        np.nan_to_num(self.numbers("n_tokens").astype(np.float64)), f"tokenizer {side.parameters.get('tokenizer')}", False
-                    )
-                elif coverage.of("n_bytes") is not None and coverage.scored_rows("n_bytes") == n:
-                    found = Tokens(np.nan_to_num(self.numbers("n_bytes").astype(np.float64)) / BYTES_A_TOKEN, "bytes / 4", True)
-                else:
-                    found = self._estimated_tokens()
-                self._cache[key] = found
-            return self._cache[key]  # type: ignore[return-value]
+            known = self._cache.get(key)
+            if known is None or known[0] != stamp:
+                known = self._cache[key] = (stamp, make())
+            return cast("T", known[1])
 
     def _forget_least_used(self) -> None:
         limit = SHARE_OF_MEMORY * psutil.virtual_memory().total
@@ -161,9 +199,11 @@ class Columns:
         with ThreadPoolExecutor(4) as pool:
             return _joined(list(pool.map(lengths, self._corpus.shards)))
 
-    def _pieces(self, name: str, *, dictionary: bool = False, shards: Sequence[Shard] | None = None) -> list[pa.ChunkedArray]:
+    def _pieces(
+        self, side: Sidecar | None, name: str, *, dictionary: bool = False, shards: Sequence[Shard] | None = None
+    ) -> list[pa.ChunkedArray]:
+        """A column shard by shard: a signal out of its sidecar, or a column of the files."""
         corpus = self._corpus
-        side = corpus.coverage().of(name)
         if side is None and name not in corpus.schema.names:
             from explorer.registry import find_signal
 
@@ -189,28 +229,37 @@ class Columns:
         with ThreadPoolExecutor(4) as pool:
             return list(pool.map(read, corpus.shards if shards is None else shards))
 
-    def _groups(self, by: str, most: int) -> Groups:
+    def _grouping(self, by: str) -> _Grouping:
+        """The column that tells the groups apart, None for the files' folders, and what it is read from."""
         corpus = self._corpus
-        column = {"source": corpus.roles.source, "language": corpus.roles.language, "year": corpus.roles.date}.get(by, by)
-        if column is None and by == "source":
-            return _by_folder(corpus.shards, most)
-        if column is None and by == "language" and corpus.coverage().of("lang"):
-            column = "lang"
-        if column is None:
+        coverage = corpus.coverage()
+        roles = {"source": corpus.roles.source, "language": corpus.roles.language, "year": corpus.roles.date}
+        if column := roles.get(by):
+            return _Grouping(None, column, None)
+        if by == "source":
+            return _Grouping(None, None, None)
+        if by in roles and not (by == "language" and coverage.of("lang")):
             raise ColumnNotFoundError(
                 f"The corpus has no column for {by!r}. Columns: {', '.join(corpus.schema.names)}. Name one when opening it: {by if by != 'year' else 'date'}=COLUMN."
             )
-        pieces = self._pieces(column, dictionary=by != "year")
+        side, column = coverage.meant("lang" if by in roles else by)
+        return _Grouping(side, column, (side is None, column, coverage.stamp_of(column)))
+
+    def _coded(self, by: str) -> tuple[np.ndarray, list[str]]:
+        """Codes int32 [n] and what each stands for, nulls as "(none)"."""
+        grouping = self._grouping(by)
+        if grouping.column is None:
+            return _by_folder(self._corpus.shards)
+        pieces = self._pieces(grouping.side, grouping.column, dictionary=by != "year")
         if by == "year":
             pieces = [_years(p) for p in pieces]
         encoded = pa.chunked_array(
             [_encoded(c) for p in pieces for c in p.chunks], pa.dictionary(pa.int32(), pa.string())
         ).unify_dictionaries()
         if encoded.num_chunks == 0:
-            return Groups(by, np.zeros(0, np.uint8), ())
+            return np.zeros(0, np.int32), []
         names = [str(v) for v in encoded.chunk(0).dictionary.to_pylist()] + ["(none)"]
-        codes = np.concatenate([pc.fill_null(c.indices, len(names) - 1).to_numpy() for c in encoded.chunks])
-        return _largest(by, codes, names, most, by_name=by == "year")
+        return np.concatenate([pc.fill_null(c.indices, len(names) - 1).to_numpy() for c in encoded.chunks]), names
 
 
 def _joined(pieces: Sequence[np.ndarray]) -> np.ndarray:
@@ -245,37 +294,57 @@ def _encoded(chunk: pa.Array) -> pa.DictionaryArray:
 
 
 def _years(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The year of each date as text, null where it has none that can be told."""
     kind = column.type
     if pa.types.is_temporal(kind):
         return pc.year(column)
+    if pa.types.is_integer(kind):
+        return _years_of_numbers(column)
     text = column.cast(pa.string())
-    return pc.if_else(pc.match_substring_regex(text, r"^\d{4}"), pc.utf8_slice_codeunits(text, 0, 4), pa.scalar(None, pa.string()))
+    none = pa.scalar(None, pa.string())
+    number = pc.if_else(pc.match_substring_regex(text, r"^\d{5,18}$"), text, none).cast(pa.int64())
+    said = pc.if_else(pc.match_substring_regex(text, r"^\d{4}($|\D|\d{4}\D)"), pc.utf8_slice_codeunits(text, 0, 4), none)
+    return pc.coalesce(said, _years_of_numbers(number))
 
 
-def _largest(by: str, codes: np.ndarray, names: list[str], most: int, *, by_name: bool) -> Groups:
+def _years_of_numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """2024, 20240131, or seconds, milliseconds, microseconds or nanoseconds since 1970; anything else has no year."""
+    value = pc.fill_null(column.cast(pa.int64(), safe=False), 0).to_numpy()
+    day, month = value % 100, value // 100 % 100
+    years = np.where((value > 9_999_999) & (month >= 1) & (month <= 12) & (day >= 1) & (day <= 31), value // 10_000, value)
+    scale = np.select([value < EPOCH_END, value < EPOCH_END * 10**3, value < EPOCH_END * 10**6], [1, 10**3, 10**6], 10**9)
+    since = (value // scale).astype("datetime64[s]").astype("datetime64[Y]").astype(np.int64) + 1970
+    years = np.where(value > 99_999_999, since, years)
+    return pa.chunked_array([pa.array(years, mask=(years < 1900) | (years > 2100)).cast(pa.string())])
+
+
+def _largest(by: str, codes: np.ndarray, names: list[str], most: int) -> Groups:
     counts = np.bincount(codes, minlength=len(names))
     order = np.argsort(-counts, kind="stable")
     kept = [int(i) for i in order[:most] if counts[i]]
-    if by_name:
+    if by == "year":
         kept.sort(key=lambda i: names[i])
     labels = [names[i] for i in kept]
-    target = np.full(len(names), len(kept), np.uint8)
-    target[kept] = np.arange(len(kept))
+    rest = None
     if any(counts[i] for i in order[most:]):
-        labels.append("other")
-    return Groups(by, target[codes], tuple(labels))
+        rest = "other" if "other" not in labels else "(all other)"
+        labels.append(rest)
+    target = np.full(len(names), len(kept), np.min_scalar_type(max(len(kept), 1)))
+    target[kept] = np.arange(len(kept))
+    return Groups(by, target[codes], tuple(labels), rest)
 
 
-def _by_folder(shards: Sequence[Shard], most: int) -> Groups:
-    """Without a source column the folder of a file is its source, or the file's own name when all share a folder."""
-    folders = [s.path.rsplit("/", 2)[-2] if s.path.count("/") > 1 else "" for s in shards]
-    names = (
-        folders
-        if len(set(folders)) > 1
-        else [s.name.removesuffix(".parquet") for s in shards]
-        if len(shards) <= most
-        else ["corpus"] * len(shards)
-    )
+def _by_folder(shards: Sequence[Shard]) -> tuple[np.ndarray, list[str]]:
+    """Without a source column the folder of a file is its source, or the file's own name when a few share one folder."""
+    folders = [s.path.split("/")[:-1] for s in shards]
+    different = len({tuple(f) for f in folders})
+    if different > 1:
+        depths = range(1, max(map(len, folders)) + 1)
+        tails = (["/".join(f[-depth:]) for f in folders] for depth in depths)
+        names = next(t for t in tails if len(set(t)) == different)  # wiki/train and books/train are two sources, not one "train"
+    elif len(shards) <= FILES_AS_SOURCES:
+        names = [s.name.removesuffix(".parquet") for s in shards]
+    else:
+        names = ["corpus"] * len(shards)
     known = {name: i for i, name in enumerate(dict.fromkeys(names))}
-    codes = np.concatenate([np.full(s.rows, known[n], np.int64) for s, n in zip(shards, names, strict=True)])
-    return _largest("source", codes, list(known), most, by_name=False)
+    return np.repeat(np.array([known[n] for n in names], np.int32), [s.rows for s in shards]), list(known)

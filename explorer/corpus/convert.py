@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +77,7 @@ def import_jsonl(
         out: folder for ``NAME.parquet``, or ``NAME-00000.parquet`` … where a file is larger than ``shard_bytes``.
         rows_per_group: documents a row group, fewer where they are long.
         shard_bytes: bytes of JSON in one Parquet file, about.
-        overwrite: replace files that exist.
+        overwrite: replace what an earlier conversion of the same names has left, shards that there are no more of included.
 
     Raises:
         CorpusError: nothing was found, a file cannot be read to its end, or a result exists already.
@@ -88,7 +89,15 @@ def import_jsonl(
     rows = 0
     rejected: list[Rejected] = []
     notes: list[str] = []
-    for source, stem in _named(_find([paths] if isinstance(paths, str | os.PathLike) else list(paths))):
+    inputs = _named(_find([paths] if isinstance(paths, str | os.PathLike) else list(paths)))
+    earlier = {stem: _results(folder, stem) for _, stem in inputs}
+    for there in earlier.values():
+        if there and not overwrite:
+            raise CorpusError(
+                f"{str(there[0])!r} exists already. It was not replaced. Choose another folder, or allow it with --overwrite."
+            )
+    for source, stem in inputs:
+        written: list[Path] = []
         survey = _survey(source, rows_per_group)
         rejected += survey.rejected
         notes += survey.notes
@@ -96,11 +105,23 @@ def import_jsonl(
         if survey.rejected:
             said = "".join(f"{r}\n{r.raw.decode('utf-8', 'backslashreplace')}\n" for r in survey.rejected)
             write_text(folder / f"{stem}.rejected.txt", said)
+            written.append(folder / f"{stem}.rejected.txt")
         if survey.rows:
-            files += _write(source, stem, folder, survey, rows_per_group, shard_bytes, overwrite)
+            shards = _write(source, stem, folder, survey, rows_per_group, shard_bytes)
+            files += shards
+            written += shards
         else:
             notes.append(f"{str(source)!r} holds no document; no file was written for it.")
+        for path in earlier[stem]:  # last: what was there is whole until all that replaces it is
+            if path not in written:
+                path.unlink(missing_ok=True)
     return Import(tuple(files), rows, tuple(rejected), tuple(notes))
+
+
+def _results(folder: Path, stem: str) -> list[Path]:
+    """What an earlier conversion of this name has left, sorted."""
+    mine = re.compile(re.escape(stem) + r"(-\d{5})?\.parquet|" + re.escape(stem) + r"\.rejected\.txt")
+    return sorted(p for p in folder.iterdir() if mine.fullmatch(p.name)) if folder.is_dir() else []
 
 
 def _find(given: Sequence[str | os.PathLike[str]]) -> list[Path]:
@@ -265,12 +286,9 @@ def _whole_characters(value: Any) -> tuple[Any, bool]:
     return value, False
 
 
-def _write(source: Path, stem: str, folder: Path, survey: _Survey, block_rows: int, shard_bytes: int, overwrite: bool) -> list[Path]:
+def _write(source: Path, stem: str, folder: Path, survey: _Survey, block_rows: int, shard_bytes: int) -> list[Path]:
     shards = max(1, -(-survey.size // shard_bytes))
     targets = [folder / (f"{stem}-{i:05d}.parquet" if shards > 1 else f"{stem}.parquet") for i in range(shards)]
-    for target in targets:
-        if target.exists() and not overwrite:
-            raise CorpusError(f"{str(target)!r} exists already. It was not replaced. Choose another folder, or allow it with --overwrite.")
     blocks = _blocks(source, block_rows, [])
     written = 0
     files = []

@@ -13,10 +13,11 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from explorer.corpus import scored
 from explorer.corpus.database import Database
 from explorer.corpus.documents import fetch
-from explorer.corpus.files import Shard, Unreadable, find, read_footers
-from explorer.corpus.problems import Problem, from_footers
+from explorer.corpus.files import Shard, Unreadable, check_names, find, read_footers, without_own
+from explorer.corpus.problems import Problem, from_footers, left_out, name_clashes
 from explorer.corpus.roles import Roles, detect, merged_schema
 from explorer.corpus.sidecars import Coverage
 from explorer.corpus.workspace import Workspace
@@ -42,6 +43,7 @@ class Corpus:
     roles: Roles
     workspace: Workspace
     paths: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return sum(s.rows for s in self.shards)
@@ -80,7 +82,12 @@ class Corpus:
     @cached_property
     def problems(self) -> list[Problem]:
         """What the footers say is wrong, and scores in the workspace that no longer fit their file."""
-        return from_footers(self.shards, self.unreadable, self.roles) + self._stale_scores()
+        return [
+            *from_footers(self.shards, self.unreadable, self.roles),
+            *left_out(self.left_out),
+            *name_clashes(self.coverage().renamed),
+            *scored.problems(self.workspace, self.shards, self.coverage()),
+        ]
 
     @cached_property
     def database(self) -> Database:
@@ -88,8 +95,14 @@ class Corpus:
         return Database(self)
 
     def coverage(self) -> Coverage:
-        """What has been computed so far (looked up anew each time: jobs add to it)."""
-        return Coverage(self.workspace, self.shards, self.roles.text)
+        """What has been computed so far (looked up anew when the workspace has changed: jobs add to it)."""
+        if not self._coverages or not self._coverages[0].current():
+            self._coverages[:] = [Coverage(self.workspace, self.shards, self.roles.text)]
+        return self._coverages[0]
+
+    @cached_property
+    def _coverages(self) -> list[Coverage]:
+        return []
 
     @cached_property
     def columns(self) -> Columns:
@@ -115,34 +128,24 @@ class Corpus:
         parameters: Mapping[str, Mapping[str, Any]] | None = None,
         workers: int | None = None,
         limit: int | None = None,
+        again: bool = False,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> ScoreReport:
-        """Compute signals for every document that lacks them; see `explorer.engine.local.score`."""
+        """Compute signals for every document that lacks them, or with ``again`` for all; see `explorer.engine.local.score`."""
         from explorer.engine.bars import progress_bar
         from explorer.engine.local import score
 
         names = [signals] if isinstance(signals, str) else list(signals)
         if on_progress is not None:
-            return score(self, names, parameters=parameters, workers=workers, limit=limit, on_progress=on_progress)
+            return score(self, names, parameters=parameters, workers=workers, limit=limit, again=again, on_progress=on_progress)
         with progress_bar("scoring") as show:
-            return score(self, names, parameters=parameters, workers=workers, limit=limit, on_progress=show)
+            return score(self, names, parameters=parameters, workers=workers, limit=limit, again=again, on_progress=show)
 
     def select(self, what: str | Filters | Threshold | Iterable[Threshold] | None = None) -> Selection:
         """The documents that pass a recipe, thresholds, or a predicate such as ``"faithfulness >= 0.8"``."""
         from explorer.selection.selection import select
 
         return select(self, what)
-
-    def _stale_scores(self) -> list[Problem]:
-        scored = self.workspace.read_json("scored.json") or {}
-        stale = sorted(s.name for s in self.shards if scored.get(s.path, s.fingerprint) != s.fingerprint)
-        if not stale:
-            return []
-        which = ", ".join(stale[:5])
-        message = (
-            f"{len(stale)} files changed since they were scored ({which}). Their old scores are not used; score again to fill them in."
-        )
-        return [Problem("changed since scored", "warning", len(stale), message, tuple(stale))]
 
 
 def open_corpus(
@@ -159,14 +162,20 @@ def open_corpus(
         **roles: column for a role, overriding detection: ``text="content"``, ``source="subset"``; ``id=None`` takes a role away.
 
     Raises:
-        CorpusError: nothing was found, or no file can be read.
+        CorpusError: nothing was found, no file can be read, or column names cannot be told apart in SQL.
         ColumnNotFoundError: no column holds text, or an override names one that is not there.
 
     """
     given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
-    shards, unreadable = read_footers(find(given))
+    space = workspace if isinstance(workspace, Workspace) else Workspace(workspace)
+    found, own = without_own(find(given), [os.fspath(p) for p in given], space.path)
+    if not found:
+        raise CorpusError(
+            f"{len(own)} Parquet files were found, all in a workspace or a folder that a mix or an export wrote. They are no corpus unless named. Name that folder itself, or another: {os.path.dirname(own[0])!r}"
+        )
+    shards, unreadable = read_footers(found)
     if not shards:
         reasons = "; ".join(f"{u.path!r}: {u.reason}" for u in unreadable[:3])
         raise CorpusError(f"No readable Parquet among {len(unreadable)} files. {reasons}. Restore the files or name others.")
-    space = workspace if isinstance(workspace, Workspace) else Workspace(workspace)
-    return Corpus(tuple(shards), tuple(unreadable), detect(shards, roles), space, tuple(os.fspath(p) for p in given))
+    check_names(shards)
+    return Corpus(tuple(shards), tuple(unreadable), detect(shards, roles), space, tuple(os.fspath(p) for p in given), tuple(own))

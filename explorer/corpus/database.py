@@ -7,10 +7,12 @@ can reach no file but the corpus and the sidecars and whose settings are locked.
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +31,11 @@ SAFE: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": "false",
     "allow_community_extensions": "false",
 }
+
+
+# What reads the clock although DuckDB's catalog calls it constant or says nothing: names without brackets, macros, and age(t).
+CLOCK_WORDS = frozenset({"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"})
+CLOCK_FUNCTIONS = frozenset({"ago", "current_localtime", "current_localtimestamp", "pg_conf_load_time", "pg_postmaster_start_time"})
 
 
 @dataclass(frozen=True)
@@ -81,12 +88,13 @@ def corpus_sql(shards: Sequence[Shard], coverage: Coverage, signals: Iterable[st
     firsts = ", ".join(str(s.first_row) for s in shards)
     names = {name for s in shards for name in s.schema.names}
     row = "_row" if "_row" not in names else "_row_"
-    sql = f"SELECT c.* EXCLUDE (file_index, file_row_number), ([{firsts}])[c.file_index::BIGINT + 1] + c.file_row_number AS {row}"
+    other = ", ".join(f"{quote(name)} AS {quote(other)}" for name, other in coverage.renamed.items())
+    sql = f"SELECT c.* EXCLUDE (file_index, file_row_number){f' RENAME ({other})' if other else ''}, ([{firsts}])[c.file_index::BIGINT + 1] + c.file_row_number AS {row}"
     joins = ""
     wanted: dict[Path, list[str]] = {}
     for name in signals:
         side = coverage.of(name)
-        if side is not None and name not in names:
+        if side is not None:
             wanted.setdefault(side.folder, []).append(name)
     for n, (folder, columns) in enumerate(wanted.items()):
         side = next(s for s in coverage.sidecars if s.folder == folder)
@@ -173,6 +181,12 @@ class Database:
             raise SelectionError(
                 f"The predicate {shorten(predicate)!r} is not one SQL expression: {said}. Write what must be true of a kept document, such as: language = 'en'"
             ) from error
+        unsteady = _unsteady(predicate, [*self._corpus.schema.names, *self._corpus.coverage().columns()])
+        if unsteady:
+            raise SelectionError(
+                f"The predicate {shorten(predicate)!r} uses {unsteady}, which answers otherwise each time. A selection must keep the same documents whenever it is made. "
+                "Write dates out, such as DATE '2024-01-31', and draw at random with a seeded sampler: sample: {method: nested_subset, fraction: 0.1, seed: 0}"
+            )
         row = "_row" if "_row" not in self._corpus.schema.names else "_row_"
         text = f"SELECT {row} AS matched FROM corpus WHERE (\n{predicate}\n)"
         rows = self._locked(text, "SELECT CAST(matched AS BIGINT) AS matched FROM query($q) ORDER BY matched", seconds)
@@ -209,6 +223,45 @@ class Database:
         finally:
             timer.cancel()
             connection.close()
+
+
+def _unsteady(predicate: str, columns: Iterable[str]) -> str:
+    """What makes a predicate answer otherwise when it is asked again: a volatile function, the clock, an unseeded sample; "" for nothing."""
+    with duckdb.connect(config=dict(SAFE)) as connection:
+        ((said,),) = connection.execute("SELECT json_serialize_sql($q)", {"q": f"SELECT 1 FROM corpus WHERE (\n{predicate}\n)"}).fetchall()
+    try:
+        tree = json.loads(said)
+    except RecursionError as error:
+        raise SelectionError(
+            f"The predicate {shorten(predicate)!r} is nested too deeply to be checked. A few hundred levels are allowed. Split it, or score a signal and filter on it."
+        ) from error
+    if tree.get("error"):
+        raise SelectionError(
+            f"The predicate {shorten(predicate)!r} cannot run: {shorten(tree.get('error_message', ''), 300)}. Write what must be true of a kept document, such as: language = 'en'"
+        )
+    there = {name.lower() for name in columns}
+    nodes = [tree]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, dict):
+            function = str(node.get("function_name") or "").lower()
+            if function in _volatile() or (function == "age" and len(node.get("arguments") or ()) == 1):
+                return f"{function}()"
+            names = list(node.get("column_names") or ())
+            if len(names) == 1 and (word := names[0].lower()) in CLOCK_WORDS and word not in there:
+                return word
+            if isinstance(sample := node.get("sample"), dict) and not sample.get("repeatable"):
+                return "a sample without a seed"
+        nodes += node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    return ""
+
+
+@cache
+def _volatile() -> frozenset[str]:
+    """Functions whose answer depends on more than their arguments, by DuckDB's own catalog."""
+    with duckdb.connect(config=dict(SAFE)) as connection:
+        named = connection.execute("SELECT DISTINCT function_name FROM duckdb_functions() WHERE stability <> 'CONSISTENT'").fetchall()
+    return CLOCK_FUNCTIONS | {name for (name,) in named}
 
 
 def _mentioned(text: str, signals: Sequence[str]) -> list[str]:

@@ -38,12 +38,16 @@ def fetch(corpus: Corpus, rows: Sequence[int] | np.ndarray, columns: Sequence[st
     Args:
         corpus: where to look.
         rows: numbers of documents in the corpus, repeats allowed.
-        columns: columns of the source files.
+        columns: columns of the source files, also under the name they have beside a signal (`Coverage.renamed`). Never a signal.
 
     Returns:
         A frame of ``len(rows)`` rows.
 
     """
+    own = {other: name for name, other in corpus.coverage().renamed.items()}
+    if any(c in own for c in columns):
+        frame = fetch(corpus, rows, list(dict.fromkeys(own.get(c, c) for c in columns)))
+        return frame.select("_row", *(pl.col(own.get(c, c)).alias(c) for c in columns))
     wanted = [int(r) for r in rows]
     by_shard: dict[int, list[int]] = {}
     for row in sorted(set(wanted)):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import itertools
+import json
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import fsspec
@@ -17,6 +20,7 @@ import pyarrow.parquet as pq
 from explorer.errors import CorpusError
 
 MAGIC = b"PAR1"
+ROW_NUMBERS = ("file_row_number", "file_index")  # columns that DuckDB adds to every file
 TAIL = 64 * 1024  # most footers fit; a longer one costs a second read
 
 
@@ -39,7 +43,9 @@ class Shard:
         rows: documents in it.
         first_row: number of its first document in the corpus (shards are ordered by path).
         fingerprint: sha256 (16 hex digits) of footer bytes and file size. The footer holds every column chunk's place, size and
-            statistics, so a rewritten file has another one; copying or touching a file keeps it. Manifests also hash the whole file.
+            statistics, so nearly every rewritten file has another one, and copying or touching a file keeps it. An edit that changes
+            neither lengths nor statistics keeps it too; scores therefore also remember when a file was modified, and manifests hash
+            the whole file.
         schema: Arrow schema.
         row_groups: what the footer says of each.
         page_index: whether readers can skip pages inside a row group.
@@ -139,6 +145,74 @@ def _expand_remote(path: str) -> list[str]:
     if not found:
         raise CorpusError(f"{path!r} matches no file. Name a Parquet file, a folder or a glob.")
     return [filesystem.unstrip_protocol(p) for p in found]
+
+
+def without_own(found: Sequence[str], given: Sequence[str], workspace: Path) -> tuple[list[str], list[str]]:
+    """The files found, parted into a corpus and what the product wrote itself: the workspace's, and results of mixes and exports.
+
+    What lies in such a folder is a corpus only for who named that folder, or something in it.
+    """
+    starts = {_start(path) for path in given if "://" not in path or path.startswith("file://")}
+
+    @cache
+    def own(folder: str) -> bool:
+        names = os.listdir(folder) if os.path.isdir(folder) else []
+        return (
+            folder == str(workspace)
+            or ("manifest.json" in names and _is_manifest(folder))
+            or any(n.endswith(".provenance.json") for n in names)
+        )
+
+    def named(path: str) -> bool:
+        for folder in (path, *map(str, Path(path).parents)):
+            if folder in starts:
+                return True
+            if folder != path and own(folder):
+                return False
+        return True
+
+    kept = [p for p in found if "://" in p or named(p)]
+    there = set(kept)
+    return kept, [p for p in found if p not in there]
+
+
+def _start(path: str) -> str:
+    """The file or folder that a path names, of a glob the folder before its first pattern."""
+    path = os.path.expanduser(path.removeprefix("file://"))
+    if not os.path.exists(path) and glob.has_magic(path):
+        parts = path.split("/")
+        path = "/".join(itertools.takewhile(lambda part: not glob.has_magic(part), parts)) or ("/" if path.startswith("/") else ".")
+    return os.path.abspath(path)
+
+
+def _is_manifest(folder: str) -> bool:
+    """Whether manifest.json is one of ours; other tools write files of this name too."""
+    try:
+        said = json.loads(Path(folder, "manifest.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(said, dict) and {"stages", "totals"} <= said.keys()
+
+
+def check_names(shards: Sequence[Shard]) -> None:
+    """Refuse files whose columns SQL would confuse, with each other or with the numbers DuckDB gives to rows.
+
+    Raises:
+        CorpusError: such a column.
+
+    """
+    for shard in {s.schema: s for s in reversed(shards)}.values():
+        known: dict[str, str] = {}
+        for name in shard.schema.names:
+            if name.lower() in ROW_NUMBERS:
+                raise CorpusError(
+                    f"Column {name!r} of {shard.path!r} hides the number by which DuckDB finds a document. Columns must not be called {' or '.join(ROW_NUMBERS)}. Rename that column."
+                )
+            if name.lower() in known:
+                raise CorpusError(
+                    f"Columns {known[name.lower()]!r} and {name!r} of {shard.path!r} cannot be told apart in SQL. Names must differ in more than capitals. Rename one of them."
+                )
+            known[name.lower()] = name
 
 
 def read_footers(paths: list[str]) -> tuple[list[Shard], list[Unreadable]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -47,6 +47,28 @@ def from_footers(shards: Sequence[Shard], unreadable: Sequence[Unreadable], role
     return found
 
 
+def left_out(paths: Sequence[str]) -> list[Problem]:
+    """Parquet that the product wrote itself and that lay among the files."""
+    if not paths:
+        return []
+    folders = sorted({p.rsplit("/", 1)[0] for p in paths})
+    message = f"{len(paths)} Parquet files in the workspace or in folders that a mix or an export wrote were left out ({', '.join(folders[:3])}). Name such a folder itself to open it."
+    return [Problem("own files", "note", len(paths), message, tuple(paths[:20]))]
+
+
+def name_clashes(renamed: Mapping[str, str]) -> list[Problem]:
+    """Columns of the files that are called like a computed signal."""
+    return [
+        Problem(
+            "name of a signal",
+            "warning",
+            1,
+            f"Column {name!r} of the files has the name of a computed signal. In filters and SQL that name means the signal; write {other!r} for the files' column.",
+        )
+        for name, other in renamed.items()
+    ]
+
+
 def _empty_files(shards: Sequence[Shard]) -> list[Problem]:
     empty = [s.path for s in shards if s.rows == 0]
     return [Problem("empty file", "note", len(empty), f"{len(empty)} files hold no rows.", tuple(empty[:20]))] if empty else []
@@ -55,6 +77,19 @@ def _empty_files(shards: Sequence[Shard]) -> list[Problem]:
 def _schema_differences(shards: Sequence[Shard], roles: Roles) -> list[Problem]:
     merged = merged_schema(shards)
     found = []
+    by_case: dict[str, list[str]] = {}
+    for name in merged.names:
+        by_case.setdefault(name.lower(), []).append(name)
+    found += [
+        Problem(
+            "names differ in capitals",
+            "error",
+            len(names),
+            f"Columns {' and '.join(map(repr, names))} of different files differ in capitals alone: SQL takes them for one column, signals and filters for several. Rename them alike.",
+        )
+        for names in by_case.values()
+        if len(names) > 1
+    ]
     for item in merged:
         lacking = [s.path for s in shards if item.name not in s.schema.names]
         if lacking:

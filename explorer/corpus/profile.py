@@ -16,6 +16,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from explorer.corpus.columns import EPOCH_END
 from explorer.corpus.database import literal, quote
 from explorer.corpus.files import Shard
 from explorer.corpus.roles import is_text
@@ -170,7 +171,7 @@ def breakdown(corpus: Corpus, by: str, *, most: int = 12, with_tokens: bool = Tr
     documents = np.bincount(groups.codes, minlength=n).astype(np.int64)
     tokens = corpus.columns.tokens() if with_tokens else None
     weights = np.bincount(groups.codes, weights=tokens.values, minlength=n) if tokens else None
-    last = {"other": 1, "(none)": 2}
+    last = {groups.rest: 1, "(none)": 2}
     order = sorted(range(n), key=lambda i: (last.get(groups.labels[i], 0), groups.labels[i] if by == "year" else "", -documents[i]))
     return Breakdown(
         by,
@@ -184,31 +185,49 @@ def breakdown(corpus: Corpus, by: str, *, most: int = 12, with_tokens: bool = Tr
 
 def group_column(corpus: Corpus, by: str) -> str | None:
     """The column or computed signal behind a grouping, None when there is none."""
-    roles = {"source": corpus.roles.source, "language": corpus.roles.language, "year": corpus.roles.date}
-    if by not in roles:
-        return by
-    return roles[by] or ("lang" if by == "language" and corpus.coverage().of("lang") else None)
+    if by not in ("source", "language", "year"):
+        return corpus.coverage().meant(by)[1]
+    return _role(corpus, by) or ("lang" if by == "language" and corpus.coverage().of("lang") else None)
+
+
+def _role(corpus: Corpus, by: str) -> str | None:
+    return {"source": corpus.roles.source, "language": corpus.roles.language, "year": corpus.roles.date}.get(by)
 
 
 def group_sql(corpus: Corpus, by: str, label: str) -> str | None:
     """A predicate for the documents of one group; None where none can be said ("other", or folders instead of a source)."""
     column = group_column(corpus, by)
-    if column is None or label == "other":
+    if column is None or label in ("other", "(all other)"):
         return None
-    name = quote(column)
+    coverage = corpus.coverage()
+    role = _role(corpus, by)  # a column of the files, even one that is called like a signal
+    of_files = role is not None or coverage.meant(column if by == "language" else by)[0] is None
+    kind = corpus.schema.field(column).type if of_files else pa.string()
+    name = quote(coverage.renamed.get(column, column) if of_files else column)
     if by == "year":
-        kind = corpus.schema.field(column).type
-        name = f"year({name})" if pa.types.is_temporal(kind) else f"regexp_extract(CAST({name} AS VARCHAR), '^\\d{{4}}')"
-        if label == "(none)":
-            return f"{name} IS NULL" if pa.types.is_temporal(kind) else f"coalesce({name}, '') = ''"
-        return f"{name} = {label}" if pa.types.is_temporal(kind) else f"{name} = {literal(label)}"
+        name = _year_sql(name, kind)
+        return f"{name} IS NULL" if label == "(none)" else f"{name} = {int(label)}"
     if label == "(none)":
         return f"{name} IS NULL"
-    return (
-        f"CAST({name} AS VARCHAR) = {literal(label)}"
-        if column in corpus.schema.names and not is_text(corpus.schema.field(column).type)
-        else f"{name} = {literal(label)}"
+    return f"{name} = {literal(label)}" if of_files and is_text(kind) else f"CAST({name} AS VARCHAR) = {literal(label)}"
+
+
+def _year_sql(name: str, kind: pa.DataType) -> str:
+    """The year of a date as `Columns.groups` takes it."""
+    if pa.types.is_temporal(kind):
+        return f"year({name})"
+    text = f"CAST({name} AS VARCHAR)"
+    number = f"CAST({name} AS BIGINT)" if pa.types.is_integer(kind) else f"TRY_CAST(regexp_extract({text}, '^\\d{{5,18}}$') AS BIGINT)"
+    scales = ((EPOCH_END, "* 1000000"), (EPOCH_END * 10**3, "* 1000"), (EPOCH_END * 10**6, "* 1"))
+    since = " ".join(f"WHEN {number} < {end} THEN year(make_timestamp({number} {scale}))" for end, scale in scales)
+    year = (
+        f"CASE WHEN {number} BETWEEN 10000000 AND 99999999 AND {number} // 100 % 100 BETWEEN 1 AND 12 AND {number} % 100 BETWEEN 1 AND 31 THEN {number} // 10000 "
+        f"WHEN {number} <= 99999999 THEN {number} {since} ELSE year(make_timestamp({number} // 1000)) END"
     )
+    year = f"(SELECT y FROM (SELECT {year} AS y) WHERE y BETWEEN 1900 AND 2100)"
+    if pa.types.is_integer(kind):
+        return year
+    return f"coalesce(TRY_CAST(regexp_extract({text}, '^(\\d{{4}})($|\\D|\\d{{4}}\\D)', 1) AS BIGINT), {year})"
 
 
 def repeats(corpus: Corpus, what: Literal["id", "text"]) -> Repeats | None:

@@ -93,9 +93,9 @@ def search(corpus: Corpus, what: Search, within: np.ndarray | None = None, *, se
 
 def sortable(corpus: Corpus) -> list[str]:
     """Columns and computed signals that documents can be sorted by."""
-    return list(
-        dict.fromkeys([*corpus.columns.numeric(), *(f.name for f in corpus.schema if _has_order(f.type) and f.name != corpus.roles.text)])
-    )
+    renamed = corpus.coverage().renamed
+    own = [renamed.get(f.name, f.name) for f in corpus.schema if _has_order(f.type) and f.name != corpus.roles.text]
+    return list(dict.fromkeys([*corpus.columns.numeric(), *own]))
 
 
 def hits(text: str, what: Search, most: int = 2000) -> list[tuple[int, int]]:
@@ -138,6 +138,7 @@ def _sorted(corpus: Corpus, rows: np.ndarray, column: str, descending: bool) -> 
     if column in corpus.columns.numeric():
         values = corpus.columns.numbers(column)[rows].astype(np.float64)
         return rows[np.argsort(-values if descending else values, kind="stable")]
+    _, column = corpus.coverage().meant(column)
     if column not in corpus.schema.names:
         known = ", ".join(sortable(corpus))
         raise SelectionError(f"Documents cannot be sorted by {column!r}. Columns: {known}. Choose one of them.")

@@ -11,8 +11,11 @@ shard's file appears by rename, so whatever is there is whole, and a killed job 
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from explorer.corpus.files import Shard
-from explorer.corpus.workspace import Workspace, write_atomically, write_json
+from explorer.corpus.workspace import Workspace, unwritable, write_atomically, write_json
 from explorer.errors import WorkspaceError
 from explorer.registry import Family, Signal
 
@@ -33,13 +36,14 @@ ROWS_A_GROUP = 131_072
 
 @dataclass(frozen=True)
 class Sidecar:
-    """What one family, with one set of parameters, has computed for the shards of a corpus."""
+    """What one family, with one set of parameters, has computed for the shards of a corpus; ``run`` grows when that is done again."""
 
     folder: Path
     family: str
     version: int
     parameters: Mapping[str, Any]
     columns: tuple[str, ...]
+    run: int = 0
 
     def shard_path(self, shard: Shard) -> Path:
         """The finished file of a shard."""
@@ -113,7 +117,7 @@ def present(workspace: Workspace, text: str) -> list[Sidecar]:
             found.append(
                 (
                     record.stat().st_mtime,
-                    Sidecar(record.parent, said["family"], said["version"], said["parameters"], tuple(said["columns"])),
+                    Sidecar(record.parent, said["family"], said["version"], said["parameters"], tuple(said["columns"]), said.get("run", 0)),
                 )
             )
         except (OSError, ValueError, KeyError):
@@ -121,16 +125,36 @@ def present(workspace: Workspace, text: str) -> list[Sidecar]:
     return [item for _, item in sorted(found, key=lambda pair: (pair[0], pair[1].folder.name))]
 
 
-def declare(side: Sidecar, text: str) -> None:
-    """Write the record that says what a sidecar folder holds."""
+def declare(side: Sidecar, text: str, *, again: bool = False) -> None:
+    """Write the record that says what a sidecar folder holds, and whether it is computed again."""
+    try:
+        run = json.loads((side.folder / "family.json").read_text(encoding="utf-8")).get("run", 0)
+    except (OSError, ValueError, AttributeError):
+        run = 0
     record = {
         "family": side.family,
         "version": side.version,
         "parameters": dict(side.parameters),
         "columns": list(side.columns),
         "text": text,
+        "run": run + again,
     }
     write_json(side.folder / "family.json", record)
+
+
+def forget(side: Sidecar, shard: Shard) -> None:
+    """Remove what was computed for a shard.
+
+    Raises:
+        WorkspaceError: it cannot be removed.
+
+    """
+    try:
+        side.shard_path(shard).unlink(missing_ok=True)
+        if side.part_path(shard, 0).parent.exists():
+            shutil.rmtree(side.part_path(shard, 0).parent)
+    except OSError as error:
+        raise unwritable(side.folder, error) from error
 
 
 def write_part(side: Sidecar, shard: Shard, row_group: int, table: pa.Table) -> None:
@@ -225,21 +249,97 @@ def _fill(pieces: Sequence[pa.Table | None], shard: Shard, columns: Sequence[str
     return pa.concat_tables([p if p is not None and p.num_columns else b for p, b in zip(pieces, blank, strict=True)])
 
 
+@dataclass(frozen=True)
+class _Listing:
+    """What lies in a sidecar folder: names of finished shards, and of the parts of those that are not."""
+
+    finished: frozenset[str]
+    parts: Mapping[str, frozenset[str]]
+    folders: tuple[Path, ...]
+
+    @classmethod
+    def of(cls, folder: Path) -> _Listing:
+        finished, parts, folders = set(), {}, [folder]
+        with suppress(OSError), os.scandir(folder) as entries:
+            for entry in entries:
+                stem, dot, ending = entry.name.rpartition(".")
+                if dot and ending == "parquet":
+                    finished.add(stem)
+                elif dot and ending == "parts":
+                    folders.append(folder / entry.name)
+                    with suppress(OSError):
+                        parts[stem] = frozenset(n.removesuffix(".parquet") for n in os.listdir(entry.path) if not n.startswith("."))
+        return cls(frozenset(finished), parts, tuple(folders))
+
+    def rows(self, shard: Shard) -> int:
+        """Rows of a shard that have been computed."""
+        if shard.sidecar_name in self.finished:
+            return shard.rows
+        there = self.parts.get(shard.sidecar_name)
+        return sum(g.rows for i, g in enumerate(shard.row_groups) if f"{i:05d}" in there) if there else 0
+
+
 class Coverage:
-    """How much of a corpus each computed signal covers, and which sidecar gives a signal."""
+    """How much of a corpus each computed signal covers, and which sidecar gives a signal, as the workspace was when this was made.
+
+    Every folder is listed once. A computed signal takes its name from a column of the files that has the same one, capitals or not:
+    the column is then called ``<name>_column`` wherever signals can be named too (`renamed`).
+    """
 
     def __init__(self, workspace: Workspace, shards: Sequence[Shard], text: str) -> None:
         self.shards = tuple(shards)
-        self.sidecars = [s for s in present(workspace, text) if any(s.finished(shard) or s.scored_rows(shard) for shard in shards)]
-        self._by_column = {name: side for side in self.sidecars for name in side.columns}
+        self._looked = time.time_ns()
+        top = workspace.path / "signals"
+        found = [(side, _Listing.of(side.folder)) for side in present(workspace, text)]
+        self._folders = (top, *(folder for _, listing in found for folder in listing.folders))
+        self._modified = _modified(self._folders)
+        self._rows: dict[Path, int] = {}
+        self.sidecars: list[Sidecar] = []
+        for side, listing in found:
+            if any(s.sidecar_name in listing.finished or (s.sidecar_name in listing.parts and listing.rows(s)) for s in self.shards):
+                self.sidecars.append(side)
+                self._rows[side.folder] = sum(map(listing.rows, self.shards))
+        self._by_column: dict[str, Sidecar] = {}
+        for side in self.sidecars:
+            for name in side.columns:
+                known = self._by_column.get(name)
+                if known is None or self._rows[side.folder] >= self._rows[known.folder]:
+                    self._by_column[name] = side
+
+    def current(self) -> bool:
+        """Whether the workspace is as it was; a folder that was changed in the second before it was listed may have changed since."""
+        return _modified(self._folders) == self._modified and max(self._modified) < self._looked - 10**9
 
     @cached_property
     def rows(self) -> int:
         """Rows of the corpus."""
         return sum(s.rows for s in self.shards)
 
+    @cached_property
+    def renamed(self) -> dict[str, str]:
+        """Columns of the files that have the name of a computed signal, and what they are called beside it."""
+        own = list(dict.fromkeys(name for schema in {id(s.schema): s.schema for s in self.shards}.values() for name in schema.names))
+        computed = {name.lower() for name in self._by_column}
+        taken = computed | {name.lower() for name in own}
+        found = {}
+        for name in own:
+            if name.lower() in computed:
+                other = f"{name}_column"
+                while other.lower() in taken:
+                    other += "_"
+                taken.add(other.lower())
+                found[name] = other
+        return found
+
+    def meant(self, name: str) -> tuple[Sidecar | None, str]:
+        """What a name stands for: a signal (its sidecar and its name there), else a column of the files (None and its name there)."""
+        for signal, side in self._by_column.items():
+            if signal == name or (signal.lower() == name.lower() and any(own.lower() == name.lower() for own in self.renamed)):
+                return side, signal
+        return None, next((own for own, other in self.renamed.items() if other.lower() == name.lower()), name)
+
     def of(self, column: str) -> Sidecar | None:
-        """The sidecar that holds a signal: the one computed last when there are several sets of parameters."""
+        """The sidecar that holds a signal: of several sets of parameters the most complete, and of these the one computed last."""
         return self._by_column.get(column)
 
     def columns(self) -> list[str]:
@@ -249,8 +349,23 @@ class Coverage:
     def scored_rows(self, column: str) -> int:
         """Rows of the corpus for which a signal was computed (null answers count: they were computed)."""
         side = self.of(column)
-        return sum(side.scored_rows(s) for s in self.shards) if side else 0
+        return self._rows[side.folder] if side else 0
 
     def stamp(self) -> tuple[tuple[str, int], ...]:
         """Changes whenever a row group is added; a key for whatever is cached from the sidecars."""
-        return tuple((side.folder.name, sum(side.scored_rows(s) for s in self.shards)) for side in self.sidecars)
+        return tuple((f"{side.folder.name}#{side.run}", self._rows[side.folder]) for side in self.sidecars)
+
+    def stamp_of(self, column: str) -> tuple[str, int]:
+        """The same for one signal; ("", 0) for what has not been computed."""
+        side = self.of(column)
+        return (f"{side.folder.name}#{side.run}", self._rows[side.folder]) if side else ("", 0)
+
+
+def _modified(folders: Sequence[Path]) -> tuple[int, ...]:
+    found = []
+    for folder in folders:
+        try:
+            found.append(os.stat(folder).st_mtime_ns)
+        except OSError:
+            found.append(0)
+    return tuple(found)

@@ -21,8 +21,9 @@ import pyarrow as pa
 from explorer.corpus.corpus import Corpus
 from explorer.corpus.files import Shard
 from explorer.corpus.roles import is_text
-from explorer.corpus.sidecars import Sidecar, declare, join_parts, sidecar, to_table, write_part
-from explorer.corpus.workspace import locked, remove_leftovers, write_json
+from explorer.corpus.scored import modified, remember
+from explorer.corpus.sidecars import Sidecar, declare, forget, join_parts, sidecar, to_table, write_part
+from explorer.corpus.workspace import remove_leftovers
 from explorer.errors import CorpusError, ExplorerError, SignalError
 from explorer.primitives.batch import Batch
 from explorer.registry import Family, families, find
@@ -92,6 +93,7 @@ def score(
     parameters: Mapping[str, Mapping[str, Any]] | None = None,
     workers: int | None = None,
     limit: int | None = None,
+    again: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
     cancel: threading.Event | None = None,
 ) -> ScoreReport:
@@ -104,6 +106,7 @@ def score(
         parameters: by family name, its keyword parameters.
         workers: threads; the machine's processors by default.
         limit: only the row groups that hold the first ``limit`` documents.
+        again: remove what these families have computed for the files in question first, and compute it anew.
         on_progress: called after each row group.
         cancel: when set, no further row group is started and the report says so.
 
@@ -125,8 +128,11 @@ def score(
     sides = [(f, sidecar(corpus.workspace, f, corpus.roles.text, (parameters or {}).get(f.name))) for f in chosen]
     corpus.workspace.folder("signals")
     for _, side in sides:
-        declare(side, corpus.roles.text)
+        declare(side, corpus.roles.text, again=again)
         remove_leftovers(side.folder)
+        for shard in _first_shards(corpus, limit) if again else []:
+            forget(side, shard)
+    times = {(side.folder.name, s.path): modified(s) for s in corpus.shards for _, side in sides if not side.finished(s)}
     tasks, total, reused = _plan(corpus, sides, limit)
     done, done_bytes, nulls = reused, 0, dict.fromkeys((s.name for f in chosen for s in f.signals), 0)
     tell = on_progress or (lambda _: None)
@@ -154,9 +160,7 @@ def score(
         tell(Progress("running", done, total, reused, done_bytes, time.monotonic() - started))
     for shard in corpus.shards:
         _finish(shard, sides)
-    with locked(corpus.workspace.path / "scored.lock"):
-        scored = corpus.workspace.read_json("scored.json") or {}
-        write_json(corpus.workspace.path / "scored.json", scored | {s.path: s.fingerprint for s in corpus.shards})
+    remember(corpus.workspace, [(side, s) for s in corpus.shards for _, side in sides if side.finished(s)], times)
     seconds = time.monotonic() - started
     if damaged:
         tell(Progress("failed", done, total, reused, done_bytes, seconds))
@@ -200,6 +204,11 @@ def _families(names: Sequence[str]) -> list[Family]:
 def heuristics() -> list[Family]:
     """The families that read text alone and take neither a model nor a tokenizer."""
     return [f for f in families().values() if f.reads == ("text",) and not {"model", "tokenizer"} & set(f.defaults)]
+
+
+def _first_shards(corpus: Corpus, limit: int | None) -> list[Shard]:
+    """The files that hold the first ``limit`` documents."""
+    return [s for s in corpus.shards if limit is None or s.first_row < limit]
 
 
 def _finish(shard: Shard, sides: Sequence[tuple[Family, Sidecar]]) -> None:

@@ -7,7 +7,7 @@ import inspect
 import os
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -16,8 +16,8 @@ import pyarrow as pa
 
 from explorer import __version__
 from explorer.errors import ExportError
-from explorer.manifest.folders import check_replaceable, hash_all, new_folder
-from explorer.manifest.model import Manifest, digest, read_manifest
+from explorer.manifest.folders import check_replaceable, hash_all, locate, new_folder
+from explorer.manifest.model import Manifest, check_names, digest, read_manifest
 
 SCHEMA = "corpus-explorer/export/1"
 SUFFIX = ".provenance.json"
@@ -148,6 +148,7 @@ def export(
     to: str,
     out: str | os.PathLike[str],
     root: str | os.PathLike[str] | None = None,
+    check_sources: bool = True,
     **options: Any,
 ) -> ExportReport:
     """Write a trainer's own files for a manifest.
@@ -157,13 +158,15 @@ def export(
         to: name of the exporter; see `exporters`.
         out: folder to write: absent, empty, or an earlier export, which is replaced.
         root: folder under which source files are looked for when they are no longer where the manifest says.
+        check_sources: compare the sha256 of every source file with the manifest's first, which reads them once more. Without it only
+            their footers are compared, which do not change with every edit; the report says so.
         **options: of the exporter.
 
     Returns:
         The files, and what the trainer's format cannot say.
 
     Raises:
-        ManifestError: the manifest is missing or was edited.
+        ManifestError: the manifest is missing, was edited, or holds names that could lead out of the folder.
         ExportError: the exporter or an option is unknown, a source file is missing or changed, or ``out`` cannot be used. Nothing is
             left of a failed export.
 
@@ -179,9 +182,12 @@ def export(
             )
     if not isinstance(manifest, Manifest):
         manifest = read_manifest(manifest)
+    check_names(manifest)
     folder = Path(out).expanduser().absolute()
     _refuse_sources(manifest, folder, root)
     check_replaceable(folder, what="an export of ours", ours=_is_export, error=ExportError)
+    if check_sources:
+        _check_sources(manifest, root)
     with new_folder(folder, what="an export of ours", ours=_is_export, error=ExportError) as temporary:
         try:
             report = LossReport(tuple(chosen.write(manifest, temporary, root=root, **options)))
@@ -194,10 +200,56 @@ def export(
             raise ExportError(
                 f"Exporter {to!r} does not say what becomes of {missing[0]!r}. Every neutral field must be reported. Mend the exporter."
             )
-        names = sorted(p.relative_to(temporary).as_posix() for p in temporary.rglob("*") if p.is_file())
+        if not check_sources:
+            report = LossReport(tuple(_unchecked(item) if item.field == "selection" else item for item in report.items))
+        names = _written(temporary)
         _sign(chosen, manifest, temporary, names, report, {**chosen.options, **options})
     files = tuple(folder / name for name in [*names, f"{to}{SUFFIX}"])
     return ExportReport(to, folder, files, report)
+
+
+def inside(folder: Path, name: str) -> Path:
+    """Where an exporter writes the file ``name`` (POSIX, relative): in its folder and nowhere else.
+
+    Raises:
+        ExportError: the name is absolute, or leads out of the folder.
+
+    """
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()) or path.resolve() == folder.resolve():
+        raise ExportError(
+            f"An export would write {name!r}. Its files lie in its own folder. Rename the source in the recipe and mix again."
+        )
+    return path
+
+
+def _written(folder: Path) -> list[str]:
+    """Every file of an export, relative to its folder; links are refused, for what they name is not part of it."""
+    paths = list(folder.rglob("*"))
+    link = next((p for p in paths if p.is_symlink()), None)
+    if link is not None:
+        raise ExportError(f"The exporter made the link {link.name!r}. An export holds files only. Mend the exporter.")
+    return sorted(p.relative_to(folder).as_posix() for p in paths if p.is_file())
+
+
+def _unchecked(loss: Loss) -> Loss:
+    return replace(loss, reason=f"{loss.reason}; sources were not hashed, only their footers compared (check_sources=False)")
+
+
+def _check_sources(manifest: Manifest, root: str | os.PathLike[str] | None) -> None:
+    """Refuse sources whose bytes are not those that were mixed; one that is missing is left for the exporter to name."""
+    files = [file for source in manifest.sources for file in source.files]
+    found = [(path, file) for file in files if (path := locate(file, manifest.folder, root)) is not None]
+    paths = list(dict.fromkeys(path for path, _ in found))  # sources may share a file: read it once
+    try:
+        hashes = dict(zip(paths, hash_all(paths), strict=True))
+    except OSError as error:
+        raise ExportError(f"A source file cannot be read: {error}. Restore it, or say where the files are now: --root DIR") from error
+    for path, file in found:
+        if (actual := hashes[path]) != file.sha256:
+            raise ExportError(
+                f"{path!r} is not the file that was mixed: its sha256 was {file.sha256[:12]}, is {actual[:12]}. Restore it or mix again. See what changed: explorer verify MANIFEST"
+            )
 
 
 def _sign(chosen: Exporter, manifest: Manifest, folder: Path, names: list[str], report: LossReport, options: Mapping[str, Any]) -> None:
@@ -236,8 +288,6 @@ def _is_export(folder: Path) -> bool:
 
 
 def _refuse_sources(manifest: Manifest, folder: Path, root: str | os.PathLike[str] | None) -> None:
-    from explorer.manifest.folders import locate
-
     target = os.path.realpath(folder)
     for source in manifest.sources:
         for file in source.files:

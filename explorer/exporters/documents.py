@@ -71,7 +71,7 @@ def selection_path(manifest: Manifest, component: Component) -> Path:
 
 def sequence(path: Path) -> Emitted:
     """The documents of a selection file in the order and number in which they are emitted."""
-    table = pq.read_table(path, columns=["file", "row", "repeat"])
+    table = pq.read_table(path, columns=["file", "row", "repeat"], partitioning=None)
     file, row, repeat = (table[name].to_numpy() for name in ("file", "row", "repeat"))
     if not len(repeat) or int(repeat.max()) == 1:
         return Emitted(file, row, np.arange(len(row)))

@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 
 from explorer.corpus.files import Shard
 from explorer.errors import ExportError
-from explorer.exporters.base import Loss, exporter
+from explorer.exporters.base import Loss, exporter, inside
 from explorer.exporters.documents import Emitted, ascending, open_source, row_bytes, selection_path, sequence
 from explorer.manifest.model import Component, Manifest, Source
 from explorer.manifest.rows import regrouped
@@ -150,7 +150,7 @@ def parquet(
         shape = _shape(source, shards[source.name], schema, text, columns, path)
         documents = sequence(path)
         files = _emit(folder, component, shards[source.name], documents, shape, rows_per_file)
-        weighted = weighted or pc.any(pc.not_equal(pq.read_table(path, columns=["weight"])["weight"], 1)).as_py() is True
+        weighted = weighted or pc.any(pc.not_equal(pq.read_table(path, columns=["weight"], partitioning=None)["weight"], 1)).as_py() is True
         mended[source.name] = shape.mended
         if files:
             part = {"name": source.name, "files": files, "documents": len(documents), "tokens": component.resolved.tokens}
@@ -232,7 +232,7 @@ def _schema(sources: Sequence[Source], shards: dict[str, tuple[Shard, ...]], col
 def _shape(source: Source, shards: Sequence[Shard], schema: pa.Schema, text: str, columns: str, path: Path) -> Shape:
     column = source.roles["text"]
     if columns == "text":
-        ids = pq.read_table(path, columns=["id"])["id"].cast(pa.large_string()).combine_chunks()
+        ids = pq.read_table(path, columns=["id"], partitioning=None)["id"].cast(pa.large_string()).combine_chunks()
         return Shape(schema, {text: column}, source.name, column, ids)
     there = {name for shard in shards for name in shard.schema.names}
     names = {f.name: f.name for f in schema if f.name in there and f.name not in (text, column)}
@@ -258,7 +258,7 @@ def _emit(
         groups = [[min(group, stop - a) for a in range(start, stop, group)] for start, stop in _spans(begin, end, per_file)]
         tables = regrouped(rows(shards, documents, shape, begin, end), shape.schema, chain.from_iterable(groups))
         for number, sizes in zip(part, groups, strict=True):
-            with pq.ParquetWriter(folder / names[number], shape.schema, compression="zstd", compression_level=3) as writer:
+            with pq.ParquetWriter(inside(folder, names[number]), shape.schema, compression="zstd", compression_level=3) as writer:
                 for table in islice(tables, len(sizes)):
                     writer.write_table(table, row_group_size=group)
 

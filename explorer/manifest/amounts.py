@@ -110,11 +110,12 @@ def _nothing_given(
 ) -> dict[str, Target]:
     if budget is None:
         return {name: Target(Given(), kept.tokens, kept.documents) for name, kept in unique.items()}
-    total = sum(kept.tokens for kept in unique.values())
-    if total <= 0:
+    empty = next((name for name, kept in unique.items() if kept.tokens <= 0), None)
+    if empty is not None:
         raise ManifestError(
-            "The kept documents have no tokens, so a token budget cannot be met. Leave out budget_tokens, or give documents."
+            f"Source {empty!r} cannot share a token budget: its kept documents have no tokens. Leave it out, or give every source documents or epochs instead of budget_tokens."
         )
+    total = sum(kept.tokens for kept in unique.values())
     found = {name: Target(Given(), budget * kept.tokens / total) for name, kept in unique.items()}
     return {name: _capped(name, target, unique[name], caps.get(name), warnings) for name, target in found.items()}
 

@@ -30,7 +30,7 @@ def by_group(manifest: Manifest, corpus: Corpus, by: str = "source", most: int =
     n = max(1, len(groups.labels))
     documents, tokens, unique = np.zeros(n), np.zeros(n), np.zeros(len(corpus), bool)
     for component in (c for stage in manifest.stages for c in stage.components):
-        frame = pl.read_parquet(manifest.folder / component.selection.path, columns=["file", "row", "repeat", "tokens"])
+        frame = pl.read_parquet(manifest.folder / component.selection.path, columns=["file", "row", "repeat", "tokens"], glob=False)
         rows = starts[frame["file"].to_numpy()] + frame["row"].to_numpy()
         codes, repeat = groups.codes[rows], frame["repeat"].to_numpy()
         documents += np.bincount(codes, weights=repeat, minlength=n)

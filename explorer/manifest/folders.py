@@ -6,8 +6,10 @@ import errno
 import glob
 import hashlib
 import os
+import re
 import shutil
 import socket
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,14 +21,16 @@ from explorer.manifest.model import SourceFile
 
 CHUNK = 1 << 22
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_building: set[str] = set()  # folders that threads of this process are writing now; a container's processes often share one PID over time
 
 
 @contextmanager
 def new_folder(out: Path, *, what: str, ours: Callable[[Path], bool], error: type[ExplorerError]) -> Iterator[Path]:
     """A temporary folder beside ``out`` that takes its name when the block ends well, and is removed when it does not.
 
-    ``out`` may be absent, empty, or hold an earlier result (``ours``), which is replaced as a whole. A killed process leaves a hidden
-    ``.NAME.HOST-PID.partial`` that the next run on the same machine removes.
+    ``out`` may be absent, empty, or hold an earlier result (``ours``), which is replaced as a whole; it is looked at again when the
+    block ends, so that what somebody else put there meanwhile stays. A killed process leaves a hidden ``.NAME.HOST-PID-ID.partial``,
+    which the next run on the same machine removes, or ``….replaced.partial``, the earlier result, which it puts back if ``out`` is gone.
 
     Raises:
         ExplorerError: of the type ``error``: ``out`` holds something else, or cannot be written.
@@ -34,26 +38,33 @@ def new_folder(out: Path, *, what: str, ours: Callable[[Path], bool], error: typ
     """
     check_replaceable(out, what=what, ours=ours, error=error)
     host = socket.gethostname().split(".")[0] or "host"
-    temporary = out.with_name(f".{out.name}.{host}-{os.getpid()}.partial")
-    old = out.with_name(f".{out.name}.{host}-{os.getpid()}.replaced.partial")
+    mine = f".{out.name}.{host}-{os.getpid()}-{uuid.uuid4().hex}"
+    temporary, old = out.with_name(f"{mine}.partial"), out.with_name(f"{mine}.replaced.partial")
+    _building.add(mine)
+    finished = False
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(out, host)
+        _clear_leftovers(out, host)
         temporary.mkdir()
         yield temporary
         for path in [*temporary.rglob("*"), temporary]:
             _flush(path)
+        check_replaceable(out, what=what, ours=ours, error=error)
         if out.exists():
             os.replace(out, old)
+            check_replaceable(old, what=what, ours=ours, error=error)  # out of everybody's way: nothing can be added between look and swap
         os.replace(temporary, out)
+        finished = True
         _flush(out.parent)
     except OSError as problem:
         raise unwritable(out, problem, error) from problem
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        if old.exists() and not out.exists():
+        if finished:
+            shutil.rmtree(old, ignore_errors=True)
+        elif old.exists() and not out.exists():
             os.replace(old, out)
-        shutil.rmtree(old, ignore_errors=True)
+        _building.discard(mine)
 
 
 def check_replaceable(out: Path, *, what: str, ours: Callable[[Path], bool], error: type[ExplorerError]) -> None:
@@ -86,10 +97,19 @@ def _flush(path: Path) -> None:
         os.close(descriptor)
 
 
-def _remove_leftovers(out: Path, host: str) -> None:
-    for path in out.parent.glob(f".{glob.escape(out.name)}.{glob.escape(host)}-*.partial"):
-        process = path.name.removesuffix(".partial").removesuffix(".replaced").rsplit("-", 1)[-1]
-        if process.isdigit() and not (int(process) != os.getpid() and _alive(int(process))):
+def _clear_leftovers(out: Path, host: str) -> None:
+    """Remove what killed processes left beside ``out``; an earlier result that they had moved aside is put back when ``out`` is absent."""
+    mine = re.compile(rf"(?P<stem>{re.escape(f'.{out.name}.{host}')}-(?P<process>\d+)(-[0-9a-f]{{32}})?)(?P<replaced>\.replaced)?\.partial")
+    for path in sorted(out.parent.glob(f".{glob.escape(out.name)}.{glob.escape(host)}-*.partial")):
+        found = mine.fullmatch(path.name)
+        if found is None or found["stem"] in _building:
+            continue
+        process = int(found["process"])
+        if process != os.getpid() and _alive(process):
+            continue
+        if found["replaced"] and not out.exists():
+            os.replace(path, out)
+        else:
             shutil.rmtree(path, ignore_errors=True)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -21,6 +22,7 @@ from explorer.errors import ManifestError
 SCHEMA = "corpus-explorer/manifest/1"
 FILE = "manifest.json"
 AMOUNTS = ("weight", "epochs", "tokens", "documents")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
@@ -308,9 +310,36 @@ def read_manifest(path: str | os.PathLike[str]) -> Manifest:
 
 
 def from_dict(said: Mapping[str, Any], *, folder: Path | None = None, where: str = "the manifest") -> Manifest:
-    """A manifest from plain JSON data; missing, unknown and mistyped fields are refused by name."""
+    """A manifest from plain JSON data; missing, unknown and mistyped fields are refused by name, and so are unsafe names."""
     manifest: Manifest = _build(Manifest, said, where)
+    check_names(manifest, where=where)
     return Manifest(**{**{f.name: getattr(manifest, f.name) for f in fields(Manifest)}, "folder": folder})
+
+
+def check_names(manifest: Manifest, *, where: str = "the manifest") -> None:
+    """Refuse names that could lead out of a folder: what a manifest calls things becomes part of file names, and it may be anyone's.
+
+    Raises:
+        ManifestError: a name holds more than letters, digits, ``.``, ``_`` and ``-``, or two sources share one but for capitals.
+
+    """
+    named = [("name", manifest.name), *(("source", s.name) for s in manifest.sources), *(("stage", s.name) for s in manifest.stages)]
+    groups = [[s.name for s in manifest.sources]]
+    for stage in manifest.stages:
+        named += [("component", c.source) for c in stage.components] + [("selection file", c.selection.path) for c in stage.components]
+        groups.append([c.source for c in stage.components])
+    for what, name in named:
+        if not NAME.fullmatch(name):
+            raise ManifestError(
+                f"{where} has the {what} {name!r}. Names begin with a letter or digit and hold letters, digits, '.', '_' and '-'. Mix again instead of editing it."
+            )
+    for names in groups:
+        lower = [name.lower() for name in names]
+        twice = next((name for name in names if lower.count(name.lower()) > 1), None)
+        if twice is not None:
+            raise ManifestError(
+                f"{where} has the source {twice!r} twice. Sources differ by more than capitals, and a stage has each once. Mix again instead of editing it."
+            )
 
 
 def _plain(value: Any) -> Any:

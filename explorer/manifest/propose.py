@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from explorer.corpus.corpus import Corpus
+from explorer.corpus.roles import detect
 from explorer.corpus.workspace import write_text
 from explorer.errors import ManifestError
 from explorer.selection.selection import Selection
@@ -46,13 +48,20 @@ def propose_recipe(
     corpus = selection.corpus
     # The recipe is written far from where the corpus was opened, and read from anywhere.
     paths = [path if "://" in path else os.path.abspath(os.path.expanduser(path)) for path in corpus.paths]
-    item: dict[str, Any] = {"corpus": paths, "roles": dict(corpus.roles.assigned())}
+    item: dict[str, Any] = {"corpus": paths, "roles": _roles(corpus)}
     if selection.filters:
         item["filters"] = selection.filters.to_dict()
     item |= {key: value for key, value in (("epochs", epochs), ("tokens", tokens)) if value is not None}
     item |= {"order": order} if order != "natural" else {}
     said: dict[str, Any] = {"name": name, "seed": seed, "sources": {source: item}}
     return said | {key: value for key, value in (("sequence_length", sequence_length), ("tokenizer", tokenizer)) if value is not None}
+
+
+def _roles(corpus: Corpus) -> dict[str, str | None]:
+    """Column of every role that is played; null where one would be detected that was taken away."""
+    assigned = corpus.roles.assigned()
+    detected = detect(corpus.shards, {"text": corpus.roles.text}).assigned()
+    return assigned | {role: None for role in detected if role not in assigned}
 
 
 def write_recipe(recipe: dict[str, Any], path: str | os.PathLike[str]) -> Path:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from explorer.corpus.corpus import Corpus, open_corpus
+from explorer.corpus.roles import Roles
 from explorer.corpus.workspace import Workspace
 from explorer.errors import ManifestError
 from explorer.manifest.model import AMOUNTS, Manifest
@@ -89,14 +91,25 @@ def _source(name: str, item: Any, base: Path, space: Workspace) -> Selection:
     paths = item.get("corpus")
     if not paths or not isinstance(paths, str | list):
         raise ManifestError(f"Source {name!r} has no corpus. It needs 'corpus', Parquet files, a folder, a glob or a list of them. Add it.")
-    roles = item.get("roles") or {}
-    if not isinstance(roles, dict):
-        raise ManifestError(f"Source {name!r} has roles {roles!r}. They must be a mapping such as {{text: content}}. Correct them.")
+    roles = _roles(name, item.get("roles"))
     corpus: Corpus = open_corpus([_found(str(p), base) for p in ([paths] if isinstance(paths, str) else paths)], workspace=space, **roles)
     filters = _filters(name, item.get("filters"), base)
     if item.get("where"):
         filters = filters | Filters(where=str(item["where"]))
     return select(corpus, filters)
+
+
+def _roles(name: str, said: Any) -> dict[str, str | None]:
+    """Columns of roles; null (or empty) takes a role away that would be detected."""
+    known = [f.name for f in fields(Roles)]
+    if said is not None and not (isinstance(said, dict) and all(column is None or isinstance(column, str) for column in said.values())):
+        raise ManifestError(
+            f"Source {name!r} has roles {said!r}. They must be a mapping such as {{text: content, id: null}}. Correct them."
+        )
+    unknown = next((role for role in said or {} if role not in known), None)
+    if unknown is not None:
+        raise ManifestError(f"Source {name!r} has the role {unknown!r}. Roles: {', '.join(known)}. Correct its name.")
+    return {role: column or None for role, column in (said or {}).items()}
 
 
 def _filters(name: str, said: Any, base: Path) -> Filters:

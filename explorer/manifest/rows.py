@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from explorer.corpus.database import SAFE, literal, quote
+from explorer.corpus.database import SAFE, literal, quote, read_parquet
 from explorer.corpus.files import Shard
 from explorer.errors import ManifestError
 
@@ -99,7 +99,7 @@ def identities(shard: Shard, id_column: str | None, text: str) -> Iterator[pa.Re
         connection.register_filesystem(fsspec.filesystem(shard.path.split("://", 1)[0]))
     done = 0
     try:
-        reader = connection.sql(f"SELECT {expression} AS id FROM read_parquet({literal(shard.path)})").to_arrow_reader(BATCH)
+        reader = connection.sql(f"SELECT {expression} AS id FROM {read_parquet([shard.path])}").to_arrow_reader(BATCH)
         for batch in reader:
             yield pa.record_batch({"row": pa.array(np.arange(done, done + batch.num_rows)), "id": batch.column(0).cast(pa.string())})
             done += batch.num_rows
@@ -191,7 +191,7 @@ def write_selection(path: Path, batches: Iterable[pa.RecordBatch], *, in_order: 
     connection = connect()
     try:
         connection.execute(f"SET temp_directory = {literal(str(path.parent / '.sorting'))}")
-        reader = connection.sql(f"SELECT * FROM read_parquet({literal(str(unsorted))}) ORDER BY rank").to_arrow_reader(BATCH)
+        reader = connection.sql(f"SELECT * FROM {read_parquet([str(unsorted)])} ORDER BY rank").to_arrow_reader(BATCH)
         write_batches(path, SCHEMA, (_typed(batch) for batch in reader))
     finally:
         connection.close()

@@ -197,7 +197,7 @@ def _component(manifest: Manifest, component: Component, shards: Mapping[str, li
     else:
         yield Check(f"{name}: selection", "ok", f"{component.selection.path} as written")
     try:
-        table = pq.read_table(path)
+        table = pq.read_table(path, partitioning=None)
         if not table.schema.equals(rows.SCHEMA):
             raise pa.ArrowInvalid("its columns are not those of a selection file")
     except (OSError, pa.ArrowException) as error:
@@ -340,7 +340,9 @@ def _choice(manifest: Manifest, shards: Mapping[str, list[Shard | None]], worksp
         return Check(name, "failed", f"the same filters and amounts cannot be met any more: {error}")
     wrong = []
     for item in plans:
-        table = pq.read_table((manifest.folder or Path()) / parts[item.name].selection.path, columns=["file", "row", "repeat", "tokens"])
+        table = pq.read_table(
+            (manifest.folder or Path()) / parts[item.name].selection.path, columns=["file", "row", "repeat", "tokens"], partitioning=None
+        )
         firsts = np.array([s.first_row for s in item.selection.corpus.shards], np.int64)
         was = firsts[table["file"].to_numpy()] + table["row"].to_numpy()
         used = item.repeat > 0

@@ -17,13 +17,14 @@ import pyarrow as pa
 from explorer import __version__
 from explorer.corpus.columns import Tokens
 from explorer.corpus.corpus import Corpus
-from explorer.corpus.database import literal
+from explorer.corpus.database import read_parquet
 from explorer.corpus.sidecars import Sidecar
 from explorer.errors import ManifestError
 from explorer.manifest import amounts, rows
 from explorer.manifest.folders import footer, hash_all, new_folder, relative
 from explorer.manifest.model import (
     FILE,
+    NAME,
     Component,
     Given,
     Manifest,
@@ -45,7 +46,6 @@ from explorer.selection.selection import Selection, select
 if TYPE_CHECKING:
     from explorer.selection.identity import Identity
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 ORDERS = "natural, shuffled, sampled, 'ascending NAME', 'descending NAME'"
 Amount = float | Mapping[str, float] | None
 
@@ -150,6 +150,8 @@ def mix(
     _known("order", order, chosen)
     orders = {n: order if isinstance(order, str) else order.get(n, "natural") for n in chosen}
     plans, warnings = plan(chosen, given, budget_tokens=budget_tokens, max_epochs=limits, orders=orders, seed=seed, tokenizer=tokenizer)
+    told = (f"{n}: {w}" for n, selection in chosen.items() for w in selection.summary().warnings)
+    warnings = [*told, *warnings]
     folder = Path(out).expanduser() if out is not None else next(iter(chosen.values())).corpus.workspace.path / "manifests" / name
     folder = folder.absolute()
     with new_folder(folder, what="a manifest", ours=_is_manifest, error=ManifestError) as temporary:
@@ -332,7 +334,7 @@ def _overlaps(drafts: list[tuple[Plan, Path]]) -> Iterable[str]:
     connection = rows.connect()
     try:
         for (one, a), (two, b) in itertools.combinations(drafts, 2):
-            query = f"SELECT count(*) FROM read_parquet({literal(str(a))}) SEMI JOIN read_parquet({literal(str(b))}) USING (id)"
+            query = f"SELECT count(*) FROM {read_parquet([str(a)])} SEMI JOIN {read_parquet([str(b)])} USING (id)"
             ((shared,),) = connection.sql(query).fetchall()
             if shared:
                 yield f"{shared:,} documents of {one.name} have an id that {two.name} has too. If they are the same texts, they are seen more often than the epochs say."

@@ -268,7 +268,7 @@ class Curves:
         documents, tokens: int64 and float64 [cuts, 256, groups]: rows that pass every *other* cut, by code; slot 255 is null.
         unconditioned: the same with no cut applied, one a cut.
         kept_documents, kept_tokens: [groups], rows that pass every cut.
-        total_documents, total_tokens: [groups], rows that the base admits.
+        total_documents, total_tokens: [groups], rows of the unconditioned histograms.
 
     """
 
@@ -333,8 +333,8 @@ def leave_one_out(
         n_groups: how many groups there are.
         base: bool [rows], False for rows that are excluded before any cut; None for all rows.
         null_passes: bool [cuts], whether an undefined value passes; by default it does not.
-        unconditioned: one `histogram` a cut with the same group and base, when the caller has kept them (they do not depend on
-            the cuts); made here otherwise.
+        unconditioned: one `histogram` a cut by the same group, when the caller has kept them (they do not depend on the cuts); made
+            here with the base otherwise. Totals and what a cut drops alone count the rows they were made of.
         threads: how many to use; all cores by default.
 
     Returns:
@@ -395,41 +395,6 @@ def histogram(
 
     sums = np.sum(_spread(work, len(group), threads), axis=0)
     return Histogram(sums[..., 0].astype(np.int64), np.ascontiguousarray(sums[..., 1]))
-
-
-def first_reason(
-    codes: Sequence[np.ndarray] | np.ndarray,
-    low: Sequence[int] | np.ndarray,
-    high: Sequence[int] | np.ndarray,
-    group: np.ndarray,
-    tokens: np.ndarray,
-    n_groups: int,
-    *,
-    base: np.ndarray | None = None,
-    null_passes: Sequence[bool] | np.ndarray | None = None,
-    threads: int | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """The funnel: documents and tokens whose FIRST failing cut, in the order given, is k. Arguments as in `leave_one_out`.
-
-    Returns:
-        documents int64 and tokens float64, [cuts + 1, groups]; the last row is what passes every cut, so a column sums to the
-        group's total.
-
-    """
-    cuts = _Cuts.of(codes, low, high, null_passes, len(group))
-    _check_rows(group, tokens, n_groups, base)
-
-    def work(chunks: Iterator[slice]) -> np.ndarray:
-        sums = np.zeros((len(cuts) + 1, n_groups, 2))
-        scratch = _Scratch(len(cuts))
-        for chunk in chunks:
-            # Backwards, `which` ends as the first cut that fails.
-            failed, which = scratch.failures(cuts, chunk, None, backwards=True)
-            _reasons(failed, which, group[chunk], tokens[chunk], _admitted(base, chunk), len(cuts), sums)
-        return sums
-
-    sums = np.sum(_spread(work, len(group), threads), axis=0)
-    return sums[..., 0].astype(np.int64), np.ascontiguousarray(sums[..., 1])
 
 
 def passes(
@@ -513,7 +478,7 @@ class _Scratch:
         self.tokens = np.empty(_CHUNK, np.float64)
         self.starts = np.zeros(cuts + 2, np.int64)
 
-    def failures(self, cuts: _Cuts, chunk: slice, base: np.ndarray | None, *, backwards: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    def failures(self, cuts: _Cuts, chunk: slice, base: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """How many cuts each row fails (two more where the base excludes it) and the one seen last."""
         size = chunk.stop - chunk.start
         failed, which = self.failed[:size], self.which[:size]
@@ -521,9 +486,8 @@ class _Scratch:
             failed[:] = 0
         else:
             np.multiply(~base[chunk], np.uint8(2), out=failed)
-        order = range(len(cuts) - 1, -1, -1) if backwards else range(len(cuts))
         forgive = cuts.null_passes.astype(np.uint8) * np.uint8(255)
-        for k in order:
+        for k in range(len(cuts)):
             _count_failures(cuts.codes[k][chunk], cuts.low[k], cuts.high[k], forgive[k], np.uint8(k), failed, which)
         return failed, which
 
@@ -664,17 +628,3 @@ def _histogram(codes: np.ndarray, group: np.ndarray, tokens: np.ndarray, admitte
             sums[codes[i], group[i], 0] += 1
             if tokens[i] == tokens[i]:
                 sums[codes[i], group[i], 1] += tokens[i]
-
-
-@nb.njit(nogil=True, cache=True)
-def _reasons(
-    failed: np.ndarray, which: np.ndarray, group: np.ndarray, tokens: np.ndarray, admitted: np.ndarray, n_cuts: int, sums: np.ndarray
-) -> None:
-    """Add the admitted rows to the cut that `which` names, or to the last line where none failed."""
-    everything = len(admitted) == 0
-    for i in range(len(failed)):
-        if everything or admitted[i]:
-            k = which[i] if failed[i] else n_cuts
-            sums[k, group[i], 0] += 1
-            if tokens[i] == tokens[i]:
-                sums[k, group[i], 1] += tokens[i]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -13,6 +15,8 @@ from explorer.errors import SelectionError
 
 if TYPE_CHECKING:
     from explorer.corpus.corpus import Corpus
+
+MOST_SEEDS = 3  # of which the keys are kept, 8 bytes a document each
 
 
 @dataclass(frozen=True)
@@ -55,13 +59,35 @@ def identity_sql(corpus: Corpus) -> str:
 def keys(corpus: Corpus, seed: int) -> np.ndarray:
     """uint64 [n]: the first 64 bits of sha256("seed:identity"); the same for a document wherever it is stored.
 
+    They are kept for the last few seeds, read-only: hashing reads every id or text of the corpus.
+
     Raises:
         SelectionError: the identity is the text and a text is not valid UTF-8.
 
     """
+    known: _Known = corpus.__dict__.setdefault("_keys", _Known())
+    with known.lock:
+        if seed not in known.keys:
+            known.keys[seed] = _hashed(corpus, seed)
+            known.keys[seed].flags.writeable = False
+        known.keys.move_to_end(seed)
+        while len(known.keys) > MOST_SEEDS:
+            known.keys.popitem(last=False)
+        return known.keys[seed]
+
+
+@dataclass
+class _Known:
+    """Keys of a corpus by seed; the lock lets one thread hash while others wait for its answer."""
+
+    keys: OrderedDict[int, np.ndarray] = field(default_factory=OrderedDict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+def _hashed(corpus: Corpus, seed: int) -> np.ndarray:
     sql = f"SELECT ('0x' || substr(sha256({literal(f'{seed}:')} || {identity_sql(corpus)}), 1, 16))::UBIGINT AS k FROM {corpus.database.source()}"
     try:
-        return corpus.database.frame(sql)["k"].to_numpy()
+        return corpus.database.frame(sql)["k"].to_numpy(allow_copy=True).copy()
     except duckdb.Error as error:
         said = str(error).splitlines()[0]
         raise SelectionError(

@@ -30,16 +30,25 @@ class Needs:
         return bool(self.signals or self.unknown)
 
 
-def needs(corpus: Corpus, filters: Filters) -> Needs:
-    """Compare what filters read with what the corpus has.
+def signals_read(corpus: Corpus, filters: Filters) -> tuple[str, ...]:
+    """Columns that thresholds and sampler read, and the signals, computed or registered, that the predicate and the strata name.
 
-    Names in the predicate, outside its text literals and comments, and the sampler's strata count when they are registered signals.
+    Text literals and comments of the predicate do not count; its names do in any case, as in SQL, unless a column of the corpus is meant.
     """
+    computed, own = set(corpus.coverage().columns()), {name.lower() for name in corpus.schema.names}
+    words = re.findall(r"\w+", _LITERAL.sub(" ", filters.where))
+    if filters.sample and filters.sample.per:
+        by_signal = filters.sample.per == "language" and corpus.roles.language is None
+        words.append("lang" if by_signal else filters.sample.per)
+    named = [word if word in computed or find_signal(word) else word.lower() for word in words]
+    named = [name for name in named if name in computed or (find_signal(name) and name.lower() not in own)]
+    return tuple(dict.fromkeys([*filters.signals, *named]))
+
+
+def needs(corpus: Corpus, filters: Filters) -> Needs:
+    """Compare what filters read with what the corpus has."""
     there = {*corpus.schema.names, *corpus.coverage().columns()}
-    per = [filters.sample.per] if filters.sample and filters.sample.per else []
-    named = [word for word in [*re.findall(r"\w+", _LITERAL.sub(" ", filters.where)), *per] if find_signal(word)]
-    read = [*filters.signals, *named]
-    lacking = [name for name in dict.fromkeys(read) if name not in there]
+    lacking = [name for name in signals_read(corpus, filters) if name not in there]
     signals = tuple(name for name in lacking if find_signal(name))
     wanted = {s.family for name in signals if (s := find_signal(name))}
     return Needs(tuple(name for name in families() if name in wanted), signals, tuple(name for name in lacking if not find_signal(name)))

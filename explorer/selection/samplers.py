@@ -159,12 +159,11 @@ def stratified_budget(
     descending: bool = True,
 ) -> np.ndarray:
     """`token_budget` inside each stratum; the budget is divided by the strata's tokens ("corpus") or equally ("equal")."""
-    names = np.unique(strata)
+    parts = _by_stratum(key, strata)
     total = tokens.sum()
     chosen = []
-    for name in names:
-        here = np.flatnonzero(strata == name)
-        part = budget / len(names) if shares == "equal" else budget * tokens[here].sum() / total if total else 0.0
+    for here in parts:
+        part = budget / len(parts) if shares == "equal" else budget * tokens[here].sum() / total if total else 0.0
         if part > 0:
             chosen.append(here[token_budget(score[here], key[here], tokens[here], part, descending=descending)])
     return np.concatenate(chosen) if chosen else np.zeros(0, np.int64)
@@ -182,12 +181,17 @@ def gumbel_topk(score: np.ndarray, key: np.ndarray, temperature: float, noise: n
 
 def nested_subset(key: np.ndarray, strata: np.ndarray, fraction: float) -> np.ndarray:
     """``ceil(fraction * n)`` documents of each stratum by ascending key: smaller fractions are contained in larger ones."""
-    chosen = []
-    for name in np.unique(strata):
-        here = np.flatnonzero(strata == name)
-        order = here[np.argsort(key[here], kind="stable")]
-        chosen.append(order[: math.ceil(fraction * len(here) - 1e-9)])
+    chosen = [here[: math.ceil(fraction * len(here) - 1e-9)] for here in _by_stratum(key, strata)]
     return np.concatenate(chosen) if chosen else np.zeros(0, np.int64)
+
+
+def _by_stratum(key: np.ndarray, strata: np.ndarray) -> list[np.ndarray]:
+    """Positions of each stratum by ascending key; strata by their smallest key, since their codes may change when files do."""
+    if not len(strata):
+        return []
+    order = np.lexsort((key, strata))
+    parts = np.split(order, np.flatnonzero(np.diff(strata[order])) + 1)
+    return [parts[i] for i in np.argsort([key[part[0]] for part in parts], kind="stable")]
 
 
 def draw(sample: Sample, *, score: np.ndarray | None, key: np.ndarray, tokens: np.ndarray, strata: np.ndarray) -> np.ndarray:

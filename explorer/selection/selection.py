@@ -10,13 +10,16 @@ from functools import cached_property
 import numba as nb
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
 from explorer.corpus.columns import Groups, Tokens
 from explorer.corpus.corpus import Corpus
 from explorer.corpus.database import literal, quote
+from explorer.corpus.roles import detect
 from explorer.errors import SelectionError
 from explorer.selection.filters import Filters, as_filters
 from explorer.selection.identity import keys
+from explorer.selection.needs import signals_read
 from explorer.selection.samplers import draw
 from explorer.selection.threshold import Threshold
 
@@ -111,9 +114,7 @@ class Selection:
         if sample is None:
             return passing
         score = self.corpus.columns.numbers(sample.by)[passing].astype(np.float64) if sample.by else None
-        strata = (
-            self.corpus.columns.groups(sample.per or "source", most=250).codes[passing] if sample.per else np.zeros(len(passing), np.uint8)
-        )
+        strata = self.corpus.columns.strata(sample.per)[passing] if sample.per else np.zeros(len(passing), np.int32)
         chosen = draw(
             sample,
             score=score,
@@ -209,20 +210,21 @@ class Selection:
 
     def sql(self) -> str:
         """The rules as one SELECT over the view ``corpus``; a sampler cannot be said in it and is named in a comment."""
-        coverage = self.corpus.coverage()
-        parts = [t.sql(_sql_type(self.corpus, t.signal), nan=coverage.of(t.signal) is None) for t in self.filters.filters]
-        parts += [f"({self.filters.where})"] if self.filters.where else []
+        parts = [t.sql(kind, nan=nan) for t in self.filters.filters for kind, nan in [_sql_type(self.corpus, t.signal)]]
+        parts += [f"(\n{self.filters.where.strip().rstrip(';')}\n)"] if self.filters.where else []  # it may end in a line comment
         comment = f"\n-- then sampled: {self.filters.sample.to_dict()}" if self.filters.sample else ""
         return "SELECT *\nFROM corpus" + ("\nWHERE " + "\n  AND ".join(parts) if parts else "") + comment
 
     def python(self) -> str:
         """The same selection as Python."""
-        return f"import explorer as ex\n\ncorpus = ex.open_corpus({list(self.corpus.paths)!r}, workspace={str(self.corpus.workspace.path)!r})\nkept = corpus.select(ex.Filters.from_yaml({self.filters.to_yaml()!r}))\nkept.summary()"
+        roles = "".join(f", {role}={column!r}" for role, column in roles_to_open(self.corpus).items())
+        return f"import explorer as ex\n\ncorpus = ex.open_corpus({list(self.corpus.paths)!r}, workspace={str(self.corpus.workspace.path)!r}{roles})\nkept = corpus.select(ex.Filters.from_yaml({self.filters.to_yaml()!r}))\nkept.summary()"
 
     def command(self, filters_file: str = "filters.yaml") -> str:
         """The same selection as a command, once the filters are saved to a file."""
         paths = " ".join(shlex.quote(p) for p in self.corpus.paths)
-        return f"explorer select {paths} --filters {shlex.quote(filters_file)} --workspace {shlex.quote(str(self.corpus.workspace.path))}"
+        roles = "".join(f" --{role} {shlex.quote(column or '')}" for role, column in roles_to_open(self.corpus).items())
+        return f"explorer select {paths} --filters {shlex.quote(filters_file)} --workspace {shlex.quote(str(self.corpus.workspace.path))}{roles}"
 
     def _reasons(self, tokens: Tokens, kept: np.ndarray) -> pl.DataFrame:
         rules = [(t.id, t.signal, str(t)) for t in self.filters.filters]
@@ -248,9 +250,9 @@ class Selection:
 
     def _warnings(self, kept: int) -> Iterable[str]:
         coverage, n = self.corpus.coverage(), len(self.corpus)
-        for signal in self.filters.signals:
+        for signal in signals_read(self.corpus, self.filters):
             if coverage.of(signal) and coverage.scored_rows(signal) < n:
-                yield f"{signal} is computed for {coverage.scored_rows(signal):,} of {n:,} documents; the others count as dropped. Score the rest for final numbers."
+                yield f"{signal} is computed for {coverage.scored_rows(signal):,} of {n:,} documents; it is undefined for the others. Score the rest for final numbers."
         if n and not kept:
             first = np.bincount(self.first_failure() + 1, minlength=2)
             rules = self.rules
@@ -272,13 +274,21 @@ def select(corpus: Corpus, what: str | Filters | Threshold | Iterable[Threshold]
     return Selection(corpus, filters)
 
 
-def _sql_type(corpus: Corpus, signal: str) -> str:
-    """FLOAT, DOUBLE or BOOLEAN: how SQL must treat a column to compare as `Threshold.passes` does."""
-    from explorer.registry import find_signal
+def roles_to_open(corpus: Corpus) -> dict[str, str | None]:
+    """Arguments that open a corpus with the roles it has now: every assigned one, None for one that detection would assign by itself."""
+    found = detect(corpus.shards).assigned() if corpus.shards else {}
+    return dict.fromkeys(found) | corpus.roles.assigned()
 
-    known = find_signal(signal) if corpus.coverage().of(signal) else None
-    kind = known.dtype if known is not None else str(corpus.schema.field(signal).type)
-    return {"float32": "FLOAT", "float": "FLOAT", "halffloat": "FLOAT", "bool": "BOOLEAN"}.get(kind, "DOUBLE")
+
+def _sql_type(corpus: Corpus, signal: str) -> tuple[str, bool]:
+    """FLOAT, DOUBLE or BOOLEAN: how SQL must treat a column to compare as `Threshold.passes` does; and whether it may hold NaN."""
+    kind = "FLOAT" if corpus.columns.numbers(signal).dtype == np.float32 else "DOUBLE"
+    if corpus.coverage().of(signal):
+        return kind, False
+    stored = [s.schema.field(signal).type for s in corpus.shards if signal in s.schema.names]
+    if stored and all(map(pa.types.is_boolean, stored)):
+        return "BOOLEAN", False
+    return kind, not stored or any(map(pa.types.is_floating, stored))
 
 
 def _bounds(threshold: Threshold, corpus: Corpus) -> tuple[float, float, bool]:

@@ -47,7 +47,7 @@ class Tuned:
         edges: per threshold, the values its handle can rest at are among these.
         curves: per threshold, what each position keeps with the others fixed.
         groups, tokens: what the curves are counted by.
-        all_documents, all_tokens: [groups], of the whole corpus, whatever the predicate says: what shares are shares of.
+        all_tokens: of the whole corpus, whatever the predicate says.
     """
 
     thresholds: tuple[Threshold, ...]
@@ -55,8 +55,7 @@ class Tuned:
     curves: Curves
     groups: Groups
     tokens: Tokens
-    all_documents: np.ndarray
-    all_tokens: np.ndarray
+    all_tokens: float
 
 
 @dataclass
@@ -76,8 +75,9 @@ class Tuning:
         self._histograms: dict[tuple[object, ...], Histogram] = {}
         self._admitted: tuple[tuple[object, ...], np.ndarray] | None = None
         self._answers: OrderedDict[tuple[object, ...], Tuned] = OrderedDict()
-        self._totals: tuple[Groups, Tokens, np.ndarray, np.ndarray] | None = None
-        self._lock = threading.RLock()
+        self._all_tokens: tuple[Tokens, float] | None = None
+        self._work = threading.Lock()  # columns are coded by one thread at a time
+        self._memory = threading.Lock()  # never held while anything is read or computed: what is known is answered at once
 
     def tuned(
         self, thresholds: Sequence[Threshold], *, where: str = "", by: str = "source", disabled: frozenset[int] = frozenset()
@@ -86,7 +86,8 @@ class Tuning:
 
         Args:
             thresholds: the rules, in order.
-            where: SQL predicate; documents it excludes are in no figure but the corpus' totals.
+            where: SQL predicate; documents it excludes are kept by no position of a cut, but count in what a rule drops alone and in
+                the totals, as in `Selection.summary`.
             by: groups of the counts: "source", "language", "year" or a column.
             disabled: positions of thresholds that take no part for now.
 
@@ -95,21 +96,22 @@ class Tuning:
             QueryError: the predicate cannot be run.
         """
         corpus = self._corpus
-        with self._lock:
-            coverage = corpus.coverage()
-            groups, tokens = corpus.columns.groups(by), corpus.columns.tokens()
-            context = (by, where, tokens.label, coverage.stamp())
-            question = (tuple(thresholds), disabled, context)
-            if question in self._answers:
-                self._answers.move_to_end(question)
-                return self._answers[question]
+        coverage = corpus.coverage()
+        groups, tokens = corpus.columns.groups(by), corpus.columns.tokens()
+        context = (by, tokens.label, coverage.stamp())
+        question = (tuple(thresholds), where, disabled, context)
+        if (known := self._remembered(question)) is not None:
+            return known
+        base = self._base(where, coverage)
+        with self._work:
+            if (known := self._remembered(question)) is not None:  # another session asked the same while this one waited
+                return known
             coded = [self._code(t, coverage) for t in thresholds]
-            base = self._base(where, coverage)
             ranges = [
                 (0, NULL - 1) if i in disabled else code_range(c.edges, t.minimum, t.maximum, exclusive=t.exclusive)
                 for i, (t, c) in enumerate(zip(thresholds, coded, strict=True))
             ]
-            plain = [self._histogram(t.signal, c, groups, tokens, base, context) for t, c in zip(thresholds, coded, strict=True)]
+            plain = [self._histogram(t.signal, c, groups, tokens, context) for t, c in zip(thresholds, coded, strict=True)]
             curves = leave_one_out(
                 [c.codes for c in coded],
                 [low for low, _ in ranges],
@@ -121,11 +123,18 @@ class Tuning:
                 null_passes=[i in disabled or t.nulls == "keep" for i, t in enumerate(thresholds)],
                 unconditioned=plain,
             )
-            answer = Tuned(tuple(thresholds), tuple(c.edges for c in coded), curves, groups, tokens, *self._sums(groups, tokens))
-            self._answers[question] = answer
-            if len(self._answers) > MOST_ANSWERS:
-                self._answers.popitem(last=False)
+            answer = Tuned(tuple(thresholds), tuple(c.edges for c in coded), curves, groups, tokens, self._sum(tokens))
+            with self._memory:
+                self._answers[question] = answer
+                if len(self._answers) > MOST_ANSWERS:
+                    self._answers.popitem(last=False)
             return answer
+
+    def _remembered(self, question: tuple[object, ...]) -> Tuned | None:
+        with self._memory:
+            if question in self._answers:
+                self._answers.move_to_end(question)
+            return self._answers.get(question)
 
     def _code(self, threshold: Threshold, coverage: Coverage) -> _Coded:
         side = coverage.of(threshold.signal)
@@ -142,30 +151,28 @@ class Tuning:
         known = self._coded[threshold.signal] = _Coded(stamp, frozenset(wanted), edges, quantise(values, edges))
         return known
 
-    def _sums(self, groups: Groups, tokens: Tokens) -> tuple[np.ndarray, np.ndarray]:
-        if self._totals is None or self._totals[0] is not groups or self._totals[1] is not tokens:
-            n = max(1, len(groups.labels))
-            self._totals = (groups, tokens, np.bincount(groups.codes, minlength=n), np.bincount(groups.codes, tokens.values, n))
-        return self._totals[2:]
+    def _sum(self, tokens: Tokens) -> float:
+        if self._all_tokens is None or self._all_tokens[0] is not tokens:
+            self._all_tokens = (tokens, float(tokens.values.sum()))
+        return self._all_tokens[1]
 
     def _base(self, where: str, coverage: Coverage) -> np.ndarray | None:
         if not where:
             return None
-        key = (where, coverage.stamp())
-        if self._admitted is None or self._admitted[0] != key:
-            admitted = np.zeros(len(self._corpus), bool)
-            admitted[self._corpus.database.matching_rows(where).to_numpy()] = True
-            self._admitted = (key, admitted)
-        return self._admitted[1]
+        key, known = (where, coverage.stamp()), self._admitted
+        if known is not None and known[0] == key:
+            return known[1]
+        admitted = np.zeros(len(self._corpus), bool)
+        admitted[self._corpus.database.matching_rows(where).to_numpy()] = True
+        self._admitted = (key, admitted)
+        return admitted
 
-    def _histogram(
-        self, signal: str, coded: _Coded, groups: Groups, tokens: Tokens, base: np.ndarray | None, context: tuple[object, ...]
-    ) -> Histogram:
+    def _histogram(self, signal: str, coded: _Coded, groups: Groups, tokens: Tokens, context: tuple[object, ...]) -> Histogram:
         key = (signal, coded.stamp, coded.keep, context)
         if key not in self._histograms:
             if len(self._histograms) > MOST_HISTOGRAMS:
                 self._histograms.clear()
-            self._histograms[key] = histogram(coded.codes, groups.codes, tokens.values, max(1, len(groups.labels)), base=base)
+            self._histograms[key] = histogram(coded.codes, groups.codes, tokens.values, max(1, len(groups.labels)))
         return self._histograms[key]
 
 

@@ -98,15 +98,11 @@ class Groups:
         names: one a group, in the order of the group codes; up to a dozen and "other" read well.
         by: the column they come from ("source").
         choices: columns one can switch to.
-        documents, tokens: of each group in the whole corpus, what shares are shares of; None for what the curves' base admits,
-            which is the same unless a predicate excluded documents before any rule.
     """
 
     names: Sequence[str]
     by: str = "source"
     choices: Sequence[str] = ("source",)
-    documents: np.ndarray | None = None
-    tokens: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -213,10 +209,7 @@ def encode(curves: Curves, rules: Sequence[Rule], groups: Groups, totals: Totals
         "groups": {"by": groups.by, "choices": list(groups.choices), "names": [str(name) for name in groups.names]},
         "totals": {"documents": int(totals.documents), "tokens": float(totals.tokens), "label": totals.tokens_label},
         "kept": {"documents": curves.kept_documents.tolist(), "tokens": curves.kept_tokens.tolist()},
-        "base": {
-            "documents": (curves.total_documents if groups.documents is None else groups.documents).tolist(),
-            "tokens": (curves.total_tokens if groups.tokens is None else groups.tokens).tolist(),
-        },
+        "base": {"documents": curves.total_documents.tolist(), "tokens": curves.total_tokens.tolist()},
     }
     head = json.dumps(meta, allow_nan=False).encode()
     arrays = [

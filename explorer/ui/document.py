@@ -7,10 +7,12 @@ from html import escape
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import streamlit as st
 
 from explorer.corpus.corpus import Corpus
 from explorer.corpus.search import Search, hits
+from explorer.corpus.sidecars import Coverage
 from explorer.engine.local import score_texts
 from explorer.errors import ExplorerError
 from explorer.registry import families, find_signal
@@ -45,7 +47,7 @@ def read_document(corpus: Corpus, selection: Selection, row: int, what: Search) 
         if view == "Text":
             _text(row, text, what)
         elif view == "Signals":
-            _signals(corpus, selection, row, text)
+            _signals(corpus, selection, row, record)
         elif view == "Metadata":
             _metadata(corpus, row, record)
         else:
@@ -179,8 +181,9 @@ def _window(row: int, text: str, spans: Sequence[Span]) -> int:
 # --- signals ---------------------------------------------------------------------------------------------------------------
 
 
-def _signals(corpus: Corpus, selection: Selection, row: int, text: str | None) -> None:
-    coverage, key = corpus.coverage(), state.corpus_key(corpus)
+def _signals(corpus: Corpus, selection: Selection, row: int, record: dict[str, Any]) -> None:
+    coverage, key, text = corpus.coverage(), state.corpus_key(corpus), record.get(corpus.roles.text)
+    computed = _computed(corpus, coverage, row)
     spot = st.toggle(
         "Score what is missing on the spot",
         key="reader_spot",
@@ -193,15 +196,14 @@ def _signals(corpus: Corpus, selection: Selection, row: int, text: str | None) -
     for family in families().values():
         lines = []
         for signal in family.signals:
-            there = coverage.of(signal.name) is not None
-            stored = signal.dtype != "string" and there
-            value = float(corpus.columns.numbers(signal.name)[row]) if stored else None
+            stored = signal.dtype != "string" and coverage.of(signal.name) is not None
+            value = computed.get(signal.name) if stored else None
             if (value is None or np.isnan(value)) and signal.name in fresh:
                 value = fresh[signal.name]
             if value is None:
                 continue
             place = rank(corpus, key, signal.name, float(value)) if stored and not isinstance(value, str) else None
-            lines.append(_signal_line(signal.name, value, place, signal.about, signal.unit, rules.get(signal.name)))
+            lines.append(_signal_line(signal.name, value, place, signal.about, signal.unit, *_rule(corpus, rules.get(signal.name), stored)))
         if lines:
             heading(family.name, family.about)
             st.html("".join(lines))
@@ -209,8 +211,10 @@ def _signals(corpus: Corpus, selection: Selection, row: int, text: str | None) -
     own = [n for n in corpus.columns.numeric() if find_signal(n) is None]
     lines = []
     for name in own:
-        value = float(corpus.columns.numbers(name)[row])
-        lines.append(_signal_line(name, value, rank(corpus, key, name, value), f"column {name} of the corpus", "", rules.get(name)))
+        held = computed.get(name, record.get(name))
+        value = float("nan") if held is None else float(held)
+        place = rank(corpus, key, name, value)
+        lines.append(_signal_line(name, value, place, f"column {name} of the corpus", "", *_rule(corpus, rules.get(name), True)))
     if lines:
         heading("columns of the corpus")
         st.html("".join(lines))
@@ -218,6 +222,37 @@ def _signals(corpus: Corpus, selection: Selection, row: int, text: str | None) -
         st.html(
             '<p class="quiet">No signal is computed for this corpus yet. Switch on the line above to see this document\'s, or score the corpus from the Overview.</p>'
         )
+
+
+def _computed(corpus: Corpus, coverage: Coverage, row: int) -> dict[str, float]:
+    """What is computed for one document: one row group of each family's file is read, and no column is loaded whole."""
+    shard = next(s for s in corpus.shards if s.first_row <= row < s.first_row + s.rows)
+    found: dict[str, float] = {}
+    for side in coverage.sidecars:
+        at, names = row - shard.first_row, [name for name in side.columns if coverage.of(name) is side]
+        if side.finished(shard):
+            path = side.shard_path(shard)
+        else:
+            group = 0
+            while at >= shard.row_groups[group].rows:
+                at -= shard.row_groups[group].rows
+                group += 1
+            path = side.part_path(shard, group)
+            if not path.exists():
+                continue
+        file = pq.ParquetFile(path)
+        group = 0
+        while at >= (rows := file.metadata.row_group(group).num_rows):
+            at, group = at - rows, group + 1
+        values = file.read_row_group(group, columns=names).slice(at, 1).to_pylist()[0]
+        found |= {name: float("nan") if value is None else value for name, value in values.items()}
+    return found
+
+
+def _rule(corpus: Corpus, threshold: Threshold | None, stored: bool) -> tuple[Threshold | None, type]:
+    """A rule and the precision it is compared in: its column's, which the selection has loaded already."""
+    kind = corpus.columns.numbers(threshold.signal).dtype.type if threshold is not None and stored else np.float32
+    return threshold, kind
 
 
 @st.cache_data(max_entries=64, show_spinner="Scoring this document …")
@@ -234,7 +269,9 @@ def _on_the_spot(text: str) -> dict[str, Any]:
     return found
 
 
-def _signal_line(name: str, value: Any, place: Rank | None, tip: str, unit: str, threshold: Threshold | None) -> str:
+def _signal_line(
+    name: str, value: Any, place: Rank | None, tip: str, unit: str, threshold: Threshold | None, kind: type = np.float32
+) -> str:
     shown = escape(value) if isinstance(value, str) else _value(float(value))
     bar, said = "<span></span>", ""
     if place is not None:
@@ -244,11 +281,7 @@ def _signal_line(name: str, value: Any, place: Rank | None, tip: str, unit: str,
         said = about(side, place.estimated)
     rule = ""
     if threshold is not None and not isinstance(value, str):
-        ok = (
-            not np.isnan(value)
-            and (threshold.minimum is None or value >= threshold.minimum)
-            and (threshold.maximum is None or value <= threshold.maximum)
-        )
+        ok = threshold.passes(np.array([value], kind))[0]
         rule = f'<span class="{"kept" if ok else "dropped"}">{"✓" if ok else "✕"} {escape(_bounds(threshold))}</span>'
     return (
         f'<div class="signal" title="{escape(tip, quote=True)}"><span class="name">{escape(name)}</span><b title="{escape(unit, quote=True)}">{shown}</b>'

@@ -248,10 +248,10 @@ def _group_chart(corpus: Corpus, future: Future[Breakdown | None], by: str, titl
             f'<p class="quiet">No column says it. Name one below under Columns and roles ({escape(role)}){" or score the language" if by == "language" else ""}.</p>'
         )
         return
-    n = len([label for label in found.labels if label not in ("other", "(none)")])
+    n = len([label for label in found.labels if label not in ("other", "(all other)", "(none)")])
     note = f"column {found.column}" if found.column else without
     heading(
-        f"{title}: {n}" if "other" not in found.labels else f"{title}: {n} largest",
+        f"{title}: {n}" if not {"other", "(all other)"} & set(found.labels) else f"{title}: {n} largest",
         f"{note} · a click keeps only that one" if found.column else note,
     )
 
@@ -362,7 +362,7 @@ def _problems(corpus: Corpus, texts: Future[Profile], ids: Future[Repeats | None
                 if what == "id"
                 else "Training sees them that often more. The same text, character for character; near-duplicates are not counted here."
             )
-            message = f"{exact(repeated.documents)} documents repeat {'the id' if what == 'id' else 'the text'} of an earlier one ({exact(repeated.values)} different values). {consequence}"
+            message = f"{exact(repeated.documents)} {'document repeats' if repeated.documents == 1 else 'documents repeat'} {'the id' if what == 'id' else 'the text'} of an earlier one ({exact(repeated.values)} different values). {consequence}"
             found.append((Problem(label, "warning", repeated.documents, message), _see_repeats(corpus, what, label)))
     unfinished = not (texts.done() and ids.done() and (copies is None or copies.done()))
     heading(f"Problems: {len(found)}" + (" so far" if unfinished else ""), "what footers and texts show; nothing was changed")

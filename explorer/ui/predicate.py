@@ -45,7 +45,7 @@ def value_picker(corpus: Corpus) -> None:
     column = st.selectbox("Column", columns, key="pick_column")
     groups = corpus.columns.groups(column, MOST_VALUES)
     counts = np.bincount(groups.codes, minlength=len(groups.labels))
-    names = [i for i, label in enumerate(groups.labels) if not (label == "other" and i == len(groups.labels) - 1)]
+    names = [i for i, label in enumerate(groups.labels) if label != groups.rest]
     picked = st.multiselect(
         "Values",
         names,

@@ -168,10 +168,15 @@ def selection_of(filters: Filters) -> Selection:
     return _select(corpus_key(corpus), link.encode(filters), corpus, filters)
 
 
-def corpus_key(corpus: Corpus) -> tuple[Any, ...]:
-    """Changes whenever the files, their roles or what is computed about them does: the key for whatever is cached."""
+def place_key(corpus: Corpus) -> tuple[Any, ...]:
+    """Changes whenever the files, where they lie or their roles do; equal files elsewhere are another place, with sources of its own."""
     roles = tuple(corpus.roles.assigned().items())
-    return corpus.fingerprint, str(corpus.workspace.path), roles, corpus.coverage().stamp()
+    return corpus.fingerprint, hash(tuple(s.path for s in corpus.shards)), str(corpus.workspace.path), roles
+
+
+def corpus_key(corpus: Corpus) -> tuple[Any, ...]:
+    """As `place_key`, and changes with what is computed about the files too: the key for whatever is cached."""
+    return *place_key(corpus), corpus.coverage().stamp()
 
 
 @st.cache_resource(max_entries=6, show_spinner=False)

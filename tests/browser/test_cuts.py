@@ -18,7 +18,6 @@ from cuts_data import SIGNALS, START, corpus
 pytestmark = pytest.mark.browser
 playwright = pytest.importorskip("playwright.sync_api", reason="the browser tests need the package playwright")
 CHROMIUM = "/usr/bin/chromium"
-FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 ROWS = 20_000
 IDLE = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 
@@ -58,21 +57,11 @@ def server() -> Iterator[str]:
         process.wait(10)
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator["playwright.Browser"]:
-    if not Path(CHROMIUM).exists():
-        pytest.skip(f"no browser at {CHROMIUM}")
-    with playwright.sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
 class Panel:
     """A page with the panel, the messages it sent, and every request it made."""
 
-    def __init__(self, browser: "playwright.Browser", url: str, query: str = "", **context: object) -> None:
-        self.context = browser.new_context(**{"viewport": {"width": 1440, "height": 1000}, **context})
+    def __init__(self, chromium: "playwright.Browser", url: str, query: str = "", **context: object) -> None:
+        self.context = chromium.new_context(**{"viewport": {"width": 1440, "height": 1000}, **context})
         self.page = self.context.new_page()
         self.outside: list[str] = []
         self.errors: list[str] = []
@@ -132,8 +121,8 @@ class Panel:
 
 
 @pytest.fixture
-def panel(browser: "playwright.Browser", server: str) -> Iterator[Panel]:
-    panel = Panel(browser, server)
+def panel(chromium: "playwright.Browser", server: str) -> Iterator[Panel]:
+    panel = Panel(chromium, server)
     yield panel
     panel.close()
 
@@ -248,8 +237,8 @@ def test_a_typed_value_is_exact(panel: Panel) -> None:
     assert words.input_value() == "2000"
 
 
-def test_a_finger_drags_a_handle(browser: "playwright.Browser", server: str) -> None:
-    panel = Panel(browser, server, has_touch=True)
+def test_a_finger_drags_a_handle(chromium: "playwright.Browser", server: str) -> None:
+    panel = Panel(chromium, server, has_touch=True)
     before = panel.kept
     x, y = panel.centre(2, "minimum")
     fire = """([rule, side, type, x, y]) => {
@@ -299,9 +288,9 @@ def test_groups_can_be_switched(panel: Panel) -> None:
     assert panel.page.locator(".group .name").all_inner_texts() == ["en", "de", "fr", "zh", "es", "other"]
 
 
-def test_what_is_shown_stays_right_until_python_has_answered(browser: "playwright.Browser", server: str) -> None:
+def test_what_is_shown_stays_right_until_python_has_answered(chromium: "playwright.Browser", server: str) -> None:
     """A second rule moved while the first is being counted: no wrong number in between, and neither move is lost."""
-    panel = Panel(browser, server, "&delay=1.5")
+    panel = Panel(chromium, server, "&delay=1.5")
     for rule, side, by in ((2, "minimum", -40), (8, "minimum", 50)):
         x, y = panel.centre(rule, side)
         panel.page.mouse.move(x, y)
@@ -330,8 +319,8 @@ def test_only_this_and_alone_equal_numpy(panel: Panel) -> None:
     assert panel.page.locator('[data-rule="2"] .alone span').inner_text() == f"−{100 * fails.mean():.1f} %"
 
 
-def test_dark_theme_and_narrow_window(browser: "playwright.Browser", server: str) -> None:
-    panel = Panel(browser, server, color_scheme="dark", viewport={"width": 1000, "height": 900})
+def test_dark_theme_and_narrow_window(chromium: "playwright.Browser", server: str) -> None:
+    panel = Panel(chromium, server, color_scheme="dark", viewport={"width": 1000, "height": 900})
     assert panel.value("theme") == "dark"
     row = panel.page.locator('[data-rule="0"]')
     plot, what = row.locator(".plot").bounding_box(), row.locator(".what").bounding_box()
@@ -343,16 +332,16 @@ def test_dark_theme_and_narrow_window(browser: "playwright.Browser", server: str
 
 
 @pytest.mark.parametrize("rules", [0, 1])
-def test_no_rule_and_one_rule(browser: "playwright.Browser", server: str, rules: int) -> None:
-    panel = Panel(browser, server, f"&rules={rules}")
+def test_no_rule_and_one_rule(chromium: "playwright.Browser", server: str, rules: int) -> None:
+    panel = Panel(chromium, server, f"&rules={rules}")
     assert panel.page.locator(".rule").count() == rules
     assert panel.page.get_by_text("No rule yet: everything is kept").is_visible() == (rules == 0)
     assert panel.kept == int(panel.answer())
     panel.close()
 
 
-def test_odd_columns_draw_and_cut(browser: "playwright.Browser", server: str) -> None:
-    panel = Panel(browser, server, "&odd=1")
+def test_odd_columns_draw_and_cut(chromium: "playwright.Browser", server: str) -> None:
+    panel = Panel(chromium, server, "&odd=1")
     assert panel.kept == ROWS
     assert panel.page.locator('[data-rule="0"] .nulls').inner_text() == f"{ROWS / 1000:.1f} k undefined: kept"
     for rule, side, value, kept in (
@@ -371,8 +360,8 @@ def test_odd_columns_draw_and_cut(browser: "playwright.Browser", server: str) ->
     panel.close()
 
 
-def test_hostile_names_stay_text(browser: "playwright.Browser", server: str) -> None:
-    panel = Panel(browser, server, "&hostile=1")
+def test_hostile_names_stay_text(chromium: "playwright.Browser", server: str) -> None:
+    panel = Panel(chromium, server, "&hostile=1")
     for place in ('[data-rule="0"] .name', '[data-rule="0"] .unit', ".group .name"):
         assert panel.page.locator(place).first.inner_text() == "<img src=x onerror=alert(1)>"
     assert panel.page.locator("#cut-panel img").count() == 0

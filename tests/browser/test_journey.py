@@ -115,7 +115,7 @@ def test_from_opening_to_a_verified_export_that_datasets_loads(tab, serve, tmp_p
     tab.get_by_role("button", name="Verify the manifest").wait_for()
     idle(tab)
     out = tmp_path / "files"
-    folder = tab.get_by_label("Folder")
+    folder = tab.get_by_label("Folder", exact=True)
     folder.fill(str(out))
     folder.press("Enter")
     idle(tab)

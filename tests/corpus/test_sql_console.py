@@ -172,6 +172,42 @@ def test_an_honest_predicate_works(predicate: str, rows: list[int], house: Corpu
     assert house.database.matching_rows(predicate).to_list() == rows
 
 
+@pytest.mark.parametrize(
+    ("predicate", "what"),
+    [
+        ("random() < 0.5", "random()"),
+        ("n > 1 AND list_transform([1], x -> x + RANDOM())[1] > 0", "random()"),
+        ("now() > TIMESTAMP '2020-01-01'", "now()"),
+        ("current_date > DATE '2020-01-01'", "current_date"),
+        ("age(TIMESTAMP '2020-01-01') > INTERVAL 1 YEAR", "age()"),
+        ("uuid() > '8'", "uuid()"),
+        ("n IN (SELECT n FROM corpus USING SAMPLE 50%)", "a sample without a seed"),
+    ],
+)
+def test_a_predicate_that_answers_otherwise_each_time_is_refused(predicate: str, what: str, house: Corpus) -> None:
+    with pytest.raises(SelectionError, match="seeded sampler") as raised:
+        house.database.matching_rows(predicate)
+    assert f"uses {what}," in one_line(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("predicate", "rows"),
+    [
+        ("text <> 'random() < now()' -- current_date", [0, 1, 2]),
+        ("age(TIMESTAMP '2024-01-01', TIMESTAMP '2020-01-01') > INTERVAL 1 YEAR AND n = 1", [0]),
+        (" OR ".join(f"n = {i}" for i in range(2, 2000)), [1, 2]),
+    ],
+)
+def test_a_predicate_that_only_looks_unsteady_works(predicate: str, rows: list[int], house: Corpus) -> None:
+    assert house.database.matching_rows(predicate).to_list() == rows
+
+
+def test_a_column_may_have_the_name_of_a_clock(write_parquet: Callable[..., Path], tmp_path: Path) -> None:
+    path = write_parquet("a.parquet", {"text": ["old", "new"], "current_date": ["1999", "2024"], "now": [1, 2]})
+    corpus = open_corpus(path, workspace=tmp_path / "w")
+    assert corpus.database.matching_rows("current_date > '2000' AND now = 2").to_list() == [1]
+
+
 def test_local_data_frames_are_not_found(house: Corpus) -> None:
     evil = pl.DataFrame({"a": [SECRET]})
     with pytest.raises(SelectionError, match="evil") as raised:

@@ -167,7 +167,7 @@ def test_a_disk_that_is_really_full(long_work: Path, tmp_path: Path, capsys: pyt
         score(open_corpus(long_work, workspace=tmp_path / "other"), ["pii"])
         assert sidecars(disk / "w") == sidecars(tmp_path / "other")
     finally:
-        subprocess.run(["umount", str(disk)], check=True)
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
 def test_two_processes_on_one_workspace_agree(long_work: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -218,3 +219,18 @@ def test_a_huge_row_group_is_computed_in_slices(heavy_rows: Callable[[], Path], 
     assert sum(sizes) == 4_000
     assert max(sizes) <= 512
     assert corpus.columns.numbers("pii_n_email").tolist() == [800] * 4_000
+
+
+def test_again_removes_and_computes_the_files_in_question(tiny_corpus: Corpus) -> None:
+    from click.testing import CliRunner
+
+    from explorer.cli.scoring import score as command
+
+    score(tiny_corpus, ["pii", "compression"])
+    arguments = [str(Path(tiny_corpus.shards[0].path).parent), "-s", "pii", "--workspace", str(tiny_corpus.workspace.path), "--json"]
+    for options, computed in (([], 0), (["--again"], 60), (["--again", "--limit", "10"], 10)):
+        result = CliRunner().invoke(command, [*arguments, *options], obj=None)
+        assert result.exit_code == 0, result.output
+        assert json.loads(result.stdout)["computed"] == computed
+    assert tiny_corpus.coverage().scored_rows("pii_n_email") == 40  # the rest of the file was removed too
+    assert tiny_corpus.coverage().scored_rows("zlib_ratio") == 60

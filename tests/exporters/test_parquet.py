@@ -3,6 +3,7 @@
 import importlib.util
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -14,19 +15,20 @@ import pytest
 import explorer as ex
 from explorer.errors import ExportError, ManifestError
 from explorer.exporters import base, export
+from explorer.manifest.model import digest
 from explorer.manifest.verify import verify
 from explorer.manifest.write import mix
 
 
 def emitted(folder: Path, source: str, column: str = "id") -> list[str]:
     """Ids in the order and number that a selection file promises."""
-    table = pl.read_parquet(folder / f"selection-{source}.parquet").sort("rank")
+    table = pl.read_parquet(folder / f"selection-{source}.parquet", glob=False).sort("rank")
     passes = range(int(table["repeat"].max()))
     return [i for p in passes for i in table.filter(pl.col("repeat") > p)[column].to_list()]
 
 
 def exported(folder: Path, source: str) -> pl.DataFrame:
-    return pl.concat([pl.read_parquet(p) for p in sorted(folder.glob(f"{source}-*.parquet"))])
+    return pl.concat([pl.read_parquet(p, glob=False) for p in sorted(folder.glob(f"{source}-*.parquet"))])
 
 
 def loader(folder: Path) -> ModuleType:
@@ -144,11 +146,61 @@ def test_a_source_that_is_not_the_one_mixed_is_refused(corpora, tmp_path) -> Non
     mix(corpora, out=tmp_path / "m")
     path = tmp_path / "data" / "code" / "part-0.parquet"
     pq.write_table(pq.read_table(path).slice(1), path)
-    with pytest.raises(ExportError, match="is not the file that was mixed"):
-        export(tmp_path / "m", to="parquet", out=tmp_path / "e")
+    for checked in (True, False):
+        with pytest.raises(ExportError, match="is not the file that was mixed"):
+            export(tmp_path / "m", to="parquet", out=tmp_path / "e", check_sources=checked)
     path.unlink()
     with pytest.raises(ExportError, match="--root DIR"):
         export(tmp_path / "m", to="parquet", out=tmp_path / "e")
+
+
+def test_a_source_edited_behind_an_unchanged_footer_is_refused(tmp_path) -> None:
+    path = tmp_path / "x.parquet"
+    columns = {"id": ["1", "2"], "text": ["a first", "write joe@example.com"]}
+    pq.write_table(pa.table(columns), path, compression="none", use_dictionary=False, write_statistics=False)
+    mix({"x": ex.open_corpus(path, workspace=tmp_path / "ws")}, out=tmp_path / "m")
+    assert path.read_bytes().count(b"joe@example") == 1
+    path.write_bytes(path.read_bytes().replace(b"joe@example", b"eve@example"))
+    with pytest.raises(ExportError, match=r"x\.parquet' is not the file that was mixed: its sha256 was .*explorer verify"):
+        export(tmp_path / "m", to="parquet", out=tmp_path / "e")
+    assert not (tmp_path / "e").exists()
+    unchecked = export(tmp_path / "m", to="parquet", out=tmp_path / "e", check_sources=False)
+    assert "sources were not hashed" in unchecked.loss.of("selection").reason
+    assert "sources were not hashed" in (tmp_path / "e" / "parquet.provenance.json").read_text()
+
+
+@pytest.mark.parametrize("folder", ["id=7/m", "weight=2/m[1]", "row=3/m*"])
+@pytest.mark.parametrize("order", ["natural", "shuffled"])
+def test_folder_names_add_no_column_and_are_no_pattern(corpora, tmp_path, folder, order) -> None:
+    mix(corpora, order=order, out=tmp_path / folder)
+    assert verify(tmp_path / folder, workspace=tmp_path / "ws").ok
+    report = export(tmp_path / folder, to="parquet", out=tmp_path / "id=9" / "e[1]", columns="text")
+    assert exported(tmp_path / "id=9" / "e[1]", "web")["id"].to_list() == emitted(tmp_path / folder, "web")
+    assert report.loss.of("loss_weight").how == "exact"
+
+
+def test_a_manifest_cannot_name_a_file_elsewhere(corpora, tmp_path) -> None:
+    manifest = mix({"web": corpora["web"]}, out=tmp_path / "m")
+    victim = tmp_path / "victim" / "web-00000.parquet"
+    victim.parent.mkdir()
+    victim.write_text("precious")
+    said = json.loads(manifest.to_json().replace('"name": "web"', '"name": "../victim/web"').replace(': "web"', ': "../victim/web"'))
+    said["hash"] = digest(said)
+    (tmp_path / "m" / "manifest.json").write_text(json.dumps(said))
+    with pytest.raises(ManifestError, match=r"has the source '\.\./victim/web'"):
+        export(tmp_path / "m", to="parquet", out=tmp_path / "e")
+    by_hand = replace(manifest, sources=(replace(manifest.sources[0], name="../victim/web"),))
+    with pytest.raises(ManifestError, match=r"has the source '\.\./victim/web'"):
+        export(by_hand, to="parquet", out=tmp_path / "e")
+    assert victim.read_text() == "precious"
+
+
+@pytest.mark.parametrize("name", ["../x", "a/../../x", "/tmp/x", "", "."])
+def test_an_exporter_writes_inside_its_folder_alone(tmp_path, name) -> None:
+    (tmp_path / "e").mkdir()
+    assert base.inside(tmp_path / "e", "a/b") == tmp_path / "e" / "a" / "b"
+    with pytest.raises(ExportError, match="lie in its own folder"):
+        base.inside(tmp_path / "e", name)
 
 
 def test_a_changed_selection_or_manifest_is_refused(corpora, tmp_path) -> None:
@@ -223,7 +275,7 @@ def test_damage_in_a_source_is_named(corpora, tmp_path) -> None:
     data[4:60] = bytes(56)
     path.write_bytes(data)
     with pytest.raises(ExportError, match=r"part-0\.parquet.* cannot be read"):
-        export(tmp_path / "m", to="parquet", out=tmp_path / "e")
+        export(tmp_path / "m", to="parquet", out=tmp_path / "e", check_sources=False)
     assert not (tmp_path / "e").exists()
 
 

@@ -114,3 +114,11 @@ def test_copies_are_as_near_to_the_tokens_as_the_draw_allows(sizes: list[int], e
 @given(st.integers(1, 50), st.integers(1, 500))
 def test_copies_for_documents_are_exact(n: int, documents: int) -> None:
     assert copies(Target(Given(), 0.0, documents), np.ones(n), np.arange(n)).sum() == documents
+
+
+@pytest.mark.parametrize("max_epochs", [None, {"empty": 2.0}])
+def test_a_source_without_tokens_cannot_share_a_budget(max_epochs) -> None:
+    with pytest.raises(ManifestError, match="Source 'empty' cannot share a token budget"):
+        targets({**U, "empty": Unique(3, 0.0)}, {}, budget_tokens=500, max_epochs=max_epochs)
+    found, _ = targets({**U, "empty": Unique(3, 0.0)}, {})
+    assert copies(found["empty"], np.zeros(3), np.arange(3)).tolist() == [1, 1, 1]

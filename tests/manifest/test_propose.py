@@ -52,6 +52,17 @@ def test_epochs_tokens_order_and_sampler(corpora, tmp_path):
     assert set(ids(made(sampled, tmp_path / "d"))["id"]) == {f"web-{i}" for i in range(54, 60)}
 
 
+def test_roles_given_and_taken_away_come_back(write_parquet, tmp_path):
+    columns = {"id": ["1", "2"], "text": ["a", "b"], "url": ["u", "v"], "body": ["c", "d"], "tokens": [1, 2]}
+    corpus = ex.open_corpus(write_parquet("x.parquet", columns), workspace=tmp_path / "ws", text="body", id=None, tokens=None)
+    said = propose_recipe(corpus.select(), name="run")["sources"]["corpus"]["roles"]
+    assert said == {"text": "body", "url": "url", "id": None, "tokens": None}
+    source = made(corpus.select(), tmp_path).sources[0]
+    assert dict(source.roles) == {"text": "body", "url": "url"}
+    assert source.id_column is None
+    assert source.estimated
+
+
 def test_two_amounts_are_refused(corpora):
     with pytest.raises(ManifestError, match="Both epochs and tokens"):
         propose_recipe(corpora["web"].select(), name="x", epochs=1, tokens=1)

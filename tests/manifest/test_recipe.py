@@ -50,6 +50,12 @@ def test_numbers_may_be_written_with_an_exponent(corpora, tmp_path) -> None:
     assert mix_recipe(tmp_path / "r.yaml", tmp_path / "m", workspace=tmp_path / "ws").budget_tokens == 1000.0
 
 
+@pytest.mark.parametrize("away", ["null", "''"])
+def test_a_role_can_be_taken_away(corpora, tmp_path, away) -> None:
+    (tmp_path / "r.yaml").write_text(f"sources: {{web: {{corpus: data/web, roles: {{id: {away}}}}}}}")
+    assert mix_recipe(tmp_path / "r.yaml", tmp_path / "m", workspace=tmp_path / "ws").sources[0].id_column is None
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -67,6 +73,8 @@ def test_numbers_may_be_written_with_an_exponent(corpora, tmp_path) -> None:
         ("sources: {web: {corpus: data/web, weight: heavy}}", "web: weight is 'heavy'"),
         ("sources: {web: {corpus: data/web, weight: 1, epochs: 2}}", "weight and epochs"),
         ("sources: {web: {corpus: data/web, documents: 1.5}}", "whole number"),
+        ("sources: {web: {corpus: data/web, roles: {workspace: x}}}", "has the role 'workspace'. Roles: text, id"),
+        ("sources: {web: {corpus: data/web, roles: {id: 3}}}", "They must be a mapping"),
         ("sources: [", "cannot be read"),
     ],
 )

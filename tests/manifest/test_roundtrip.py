@@ -29,24 +29,25 @@ from explorer.manifest.model import (
 from explorer.manifest.write import mix
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+name = st.from_regex(model.NAME, fullmatch=True)
 number = st.floats(allow_nan=False, allow_infinity=False, width=64)
 whole = st.integers(0, 2**53)
 plain = st.dictionaries(text, st.one_of(text, number, whole, st.booleans(), st.none()), max_size=3)
 files = st.builds(SourceFile, text, text, text, whole, whole)
 signals = st.builds(SignalUsed, text, text, whole, plain)
-several = lambda what: st.lists(what, max_size=3).map(tuple)  # noqa: E731
+several = lambda what, **options: st.lists(what, max_size=3, **options).map(tuple)  # noqa: E731
 sources = st.builds(
-    Source, text, several(files), st.dictionaries(text, text, max_size=3), st.none() | text, whole, number, whole, number, text,
+    Source, name, several(files), st.dictionaries(text, text, max_size=3), st.none() | text, whole, number, whole, number, text,
     st.booleans(), text, several(plain), text, st.none() | plain, several(signals),
 )  # fmt: skip
 givens = st.builds(Given, st.none() | number, st.none() | number, st.none() | number, st.none() | whole)
 resolved = st.builds(Resolved, number, whole, number, st.none() | number, st.none() | number, number)
-selections = st.builds(SelectionFile, text, text, whole)
-components = st.builds(Component, text, givens, resolved, selections, st.none() | number, text, text, plain)
-stages = st.builds(Stage, text, number, number, whole, several(components))
+selections = st.builds(SelectionFile, name, text, whole)
+components = st.builds(Component, name, givens, resolved, selections, st.none() | number, text, text, plain)
+stages = st.builds(Stage, name, number, number, whole, several(components, unique_by=lambda c: c.source.lower()))
 manifests = st.builds(
-    Manifest, text, whole, st.builds(Tokenizer, st.none() | text, text, st.booleans()), st.none() | whole, st.none() | number,
-    several(sources), several(stages), st.builds(Totals, whole, number, whole, number, number), several(text),
+    Manifest, name, whole, st.builds(Tokenizer, st.none() | text, text, st.booleans()), st.none() | whole, st.none() | number,
+    several(sources, unique_by=lambda s: s.name.lower()), several(stages), st.builds(Totals, whole, number, whole, number, number), several(text),
     st.builds(Provenance, text, text),
 )  # fmt: skip
 
@@ -102,6 +103,38 @@ def test_an_edited_manifest_is_not_read(corpora, tmp_path, change, message) -> N
     (tmp_path / "m" / FILE).write_text(json.dumps(said))
     with pytest.raises(ManifestError, match=message):
         read_manifest(tmp_path / "m")
+
+
+@pytest.mark.parametrize(
+    ("place", "what"),
+    [
+        (lambda said: (said, "name"), "name"),
+        (lambda said: (said["sources"][0], "name"), "source"),
+        (lambda said: (said["stages"][0], "name"), "stage"),
+        (lambda said: (said["stages"][0]["components"][0], "source"), "component"),
+        (lambda said: (said["stages"][0]["components"][0]["selection"], "path"), "selection file"),
+    ],
+)
+def test_names_that_could_lead_out_of_a_folder_are_refused(corpora, tmp_path, place, what) -> None:
+    import jsonschema
+
+    schema = json.loads((Path(__file__).parents[2] / "docs" / "manifest.schema.json").read_text())
+    said = mix({"web": corpora["web"]}, out=tmp_path / "m").to_dict()
+    holder, key = place(said)
+    for bad in ("../web", "a/b", "/etc/x", "..", ".hidden", "a\\b", "", "a\nb", "C:x"):
+        holder[key] = bad
+        said["hash"] = digest(said)
+        (tmp_path / "m" / FILE).write_text(json.dumps(said))
+        with pytest.raises(ManifestError, match=f"has the {what} "):
+            read_manifest(tmp_path / "m")
+        assert not jsonschema.Draft202012Validator(schema).is_valid(said)
+
+
+def test_two_sources_of_one_name_are_refused(corpora, tmp_path) -> None:
+    said = mix(corpora, out=tmp_path / "m").to_dict()
+    said["sources"][1]["name"] = "WEB"
+    with pytest.raises(ManifestError, match="the source 'web' twice"):
+        model.from_dict(said)
 
 
 def test_a_missing_or_broken_manifest_says_what_to_do(tmp_path) -> None:

@@ -1,7 +1,10 @@
 """Mixing: which documents, how often, in which order; the same bytes twice; nothing half finished."""
 
 import json
+import os
+import socket
 from collections import Counter
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +14,18 @@ import pytest
 
 import explorer as ex
 from explorer.errors import ManifestError
-from explorer.manifest import write
+from explorer.manifest import folders, write
 from explorer.manifest.model import read_manifest
+from explorer.manifest.verify import verify
 from explorer.manifest.write import mix
 
 
 def rows(folder: Path, source: str) -> pl.DataFrame:
     return pl.read_parquet(folder / f"selection-{source}.parquet")
+
+
+def building(out: Path, *, ours: bool = False) -> AbstractContextManager[Path]:
+    return folders.new_folder(out, what="a result", ours=lambda _: ours, error=ManifestError)
 
 
 def test_by_default_every_kept_document_comes_once_in_file_order(corpora, tmp_path) -> None:
@@ -132,6 +140,22 @@ def test_ids_that_two_sources_share_are_told(corpora, tmp_path) -> None:
     assert any(w.startswith("15 documents of a have an id that b has too") for w in manifest.warnings)
 
 
+def test_ids_come_from_the_file_itself_whatever_it_is_called(write_parquet, tmp_path) -> None:
+    pattern = write_parquet("data/a[1].parquet", {"id": ["right-0", "right-1"], "text": ["x", "y"]})
+    write_parquet("data/a1.parquet", {"id": ["wrong-0", "wrong-1"], "text": ["u", "v"]})
+    hive = write_parquet("data/id=7/b.parquet", {"id": ["h0", "h1"], "text": ["x", "y"]})
+    mix({n: ex.open_corpus(p, workspace=tmp_path / "ws") for n, p in (("p", pattern), ("h", hive))}, out=tmp_path / "m")
+    assert (rows(tmp_path / "m", "p")["id"].to_list(), rows(tmp_path / "m", "h")["id"].to_list()) == (["right-0", "right-1"], ["h0", "h1"])
+    assert verify(tmp_path / "m", workspace=tmp_path / "ws").ok
+
+
+def test_partly_computed_signals_are_told_in_the_manifest(corpora, tmp_path) -> None:
+    corpora["web"].score("length", limit=14)
+    manifest = mix({"web": corpora["web"].select(ex.Threshold("n_bytes", minimum=1))}, out=tmp_path / "m")
+    assert manifest.totals.documents == 14
+    assert any(w.startswith("web: n_bytes is computed for 14 of 60 documents") for w in manifest.warnings)
+
+
 def test_a_foreign_folder_is_left_alone(corpora, tmp_path) -> None:
     (tmp_path / "m").mkdir()
     (tmp_path / "m" / "thesis.txt").write_text("mine")
@@ -157,12 +181,76 @@ def test_a_write_that_dies_leaves_the_old_manifest(corpora, tmp_path, monkeypatc
 
 
 def test_leftovers_of_a_killed_process_are_removed(corpora, tmp_path) -> None:
-    import socket
-
     dead = tmp_path / f".m.{socket.gethostname().split('.')[0]}-999999999.partial"
     dead.mkdir()
     mix(corpora, out=tmp_path / "m")
     assert not dead.exists()
+
+
+def test_what_appears_in_out_meanwhile_is_left_alone(tmp_path) -> None:
+    out = tmp_path / "m"
+
+    def meanwhile(temporary: Path) -> None:
+        (temporary / "a").write_text("1")
+        out.mkdir()
+        (out / "precious.txt").write_text("mine")
+
+    with pytest.raises(ManifestError, match=r"it holds precious\.txt"), building(out) as temporary:
+        meanwhile(temporary)
+    assert [p.name for p in out.iterdir()] == ["precious.txt"]
+    assert [p.name for p in tmp_path.iterdir()] == ["m"]
+
+
+def test_what_appears_between_the_look_and_the_swap_is_put_back(tmp_path, monkeypatch) -> None:
+    out = tmp_path / "m"
+    out.mkdir()
+    swap = os.replace
+
+    def late(source: Path, target: Path) -> None:
+        if Path(source) == out:
+            (out / "precious.txt").write_text("mine")
+        swap(source, target)
+
+    monkeypatch.setattr(folders.os, "replace", late)
+    with pytest.raises(ManifestError, match=r"it holds precious\.txt"), building(out) as temporary:
+        (temporary / "a").write_text("1")
+    assert [str(p.relative_to(tmp_path)) for p in sorted(tmp_path.rglob("*"))] == ["m", "m/precious.txt"]
+
+
+def test_two_threads_that_build_one_folder_do_not_remove_each_others_work(tmp_path) -> None:
+    out = tmp_path / "m"
+    with building(out, ours=True) as first:
+        (first / "a").write_text("first")
+        with building(out, ours=True) as second:
+            (second / "a").write_text("second")
+        assert (out / "a").read_text() == "second"
+        assert (first / "a").read_text() == "first"
+    assert (out / "a").read_text() == "first"
+    assert [p.name for p in tmp_path.iterdir()] == ["m"]
+
+
+@pytest.mark.parametrize("process", ["999999999", str(os.getpid())])
+def test_a_result_that_a_killed_process_moved_aside_is_put_back(tmp_path, process) -> None:
+    host = socket.gethostname().split(".")[0] or "host"
+    aside = tmp_path / f".m.{host}-{process}-{'0' * 32}.replaced.partial"
+    aside.mkdir()
+    (aside / "a").write_text("earlier")
+    with pytest.raises(RuntimeError), building(tmp_path / "m", ours=True):
+        raise RuntimeError
+    assert (tmp_path / "m" / "a").read_text() == "earlier"
+    aside.mkdir()
+    with building(tmp_path / "m", ours=True) as temporary:
+        (temporary / "a").write_text("new")
+    assert [str(p.relative_to(tmp_path)) for p in sorted(tmp_path.rglob("*"))] == ["m", "m/a"]
+
+
+def test_another_hosts_folder_is_not_a_leftover_of_this_one(tmp_path) -> None:
+    host = socket.gethostname().split(".")[0] or "host"
+    other = tmp_path / f".m.{host}-999999998-999999999-{'0' * 32}.partial"
+    other.mkdir()
+    with building(tmp_path / "m"):
+        pass
+    assert other.exists()
 
 
 def test_a_source_that_changed_since_it_was_opened_is_refused(corpora, tmp_path) -> None:

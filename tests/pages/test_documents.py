@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+
+import numpy as np
 import pytest
 from pages.conftest import html
 
@@ -142,3 +145,46 @@ def test_an_empty_corpus(documents, empty_corpus):
     at = documents(empty_corpus)
     assert not at.exception
     assert "nothing to read" in html(at)
+
+
+@pytest.mark.parametrize(
+    ("link", "row", "rule"),
+    [
+        ("score:0.9..", 0, '<span class="kept">✓ ≥ 0.9</span>'),  # float32(0.9) lies below 0.9
+        ("score:0.9..,exclusive", 0, '<span class="dropped">✕ &gt; 0.9</span>'),
+        ("score:0.5..,nulls=keep", 2, '<span class="kept">✓ ≥ 0.5</span>'),
+        ("score:0.5..", 2, '<span class="dropped">✕ ≥ 0.5</span>'),
+    ],
+)
+def test_a_signal_passes_its_rule_as_the_selection_has_it(documents, small_corpus, link, row, rule):
+    at = documents(small_corpus, link=link)
+    at.session_state.documents_row = row
+    at.run()
+    at.segmented_control(key="reader_view").set_value("Signals").run()
+    assert not at.exception
+    assert rule in html(at)
+
+
+@pytest.mark.parametrize("limit", [10, None])
+def test_the_values_of_one_document_are_read_without_their_columns(tiny_corpus, limit):
+    from explorer.ui.document import _computed
+
+    tiny_corpus.score(["length", "gopher_quality"], limit=limit, on_progress=lambda _: None)
+    coverage = tiny_corpus.coverage()
+    read = [_computed(tiny_corpus, coverage, row) for row in range(60)]
+    assert not tiny_corpus.columns._numbers
+    names = [name for name in coverage.columns() if name in tiny_corpus.columns.numeric()]
+    assert "gopher_n_words" in names
+    for name in names:
+        np.testing.assert_array_equal([found.get(name, np.nan) for found in read], tiny_corpus.columns.numbers(name))
+
+
+def test_equal_files_elsewhere_are_another_place(tiny_files, tmp_path):
+    from explorer.corpus.corpus import open_corpus
+    from explorer.ui.state import corpus_key, place_key
+
+    shutil.copytree(tiny_files, tmp_path / "copy")
+    here, there, again = (open_corpus(p, workspace=tmp_path / "w") for p in (tiny_files, tmp_path / "copy", tiny_files))
+    assert here.fingerprint == there.fingerprint
+    assert place_key(here) == place_key(again) != place_key(there)
+    assert corpus_key(here) == corpus_key(again) != corpus_key(there)

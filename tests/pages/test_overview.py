@@ -12,9 +12,9 @@ def test_problems_are_counted(app, small_corpus):
     said = html(at)
     assert "1 document without text (null)" in said
     assert "1 document with a text of no character" in said
-    assert "1 documents hold nothing but white space" in said
-    assert "1 documents repeat the id" in said
-    assert "1 documents repeat the text" in said
+    assert "1 document with nothing but white space" in said
+    assert "1 document repeats the id" in said
+    assert "1 document repeats the text" in said
     assert "37.5" in said  # 3 of 8 without text
 
 

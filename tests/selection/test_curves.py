@@ -12,7 +12,6 @@ from explorer.selection.curves import (
     choose_edges,
     code_range,
     decimals,
-    first_reason,
     histogram,
     leave_one_out,
     passes,
@@ -209,17 +208,6 @@ def test_curves_funnel_and_mask_equal_plain_numpy(table: dict, threads: int) -> 
         assert curves.alone[1][k] == weight[admitted & fails[k]].sum()
         assert curves.nulls[k] == (admitted & np.isnan(table["columns"][k])).sum()
 
-    documents, reason_tokens = first_reason(codes, low, high, group, tokens, groups, **common)
-    seen = np.zeros(len(group), bool)
-    for k in range(len(codes)):
-        first = admitted & fails[k] & ~seen
-        seen |= fails[k]
-        for s in range(groups):
-            assert documents[k, s] == (first & (group == s)).sum()
-            assert reason_tokens[k, s] == weight[first & (group == s)].sum()
-    assert np.array_equal(documents[-1], curves.kept_documents)
-    assert np.array_equal(reason_tokens[-1], curves.kept_tokens)
-
 
 @settings(max_examples=20, deadline=None)
 @given(tables())
@@ -271,8 +259,6 @@ def test_counts_equal_duckdb_over_many_chunks() -> None:
         fails = f"({sql[name]}) is not true"
         assert curves.only_this[0][k] == sum(r[1] for r in ask(f"{others} and {fails}"))
         assert curves.alone[1][k] == sum(r[2] for r in ask(fails))
-    documents, _ = first_reason(codes, low, high, source, tokens, groups)
-    assert documents[1].sum() == sum(r[1] for r in ask(f"{sql['words']} and ({sql['alpha']}) is not true"))
 
 
 def test_token_sums_are_exact_beyond_float32() -> None:

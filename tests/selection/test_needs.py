@@ -33,6 +33,7 @@ def test_own_columns_are_there_and_unknown_ones_are_told_apart(tiny_corpus):
         ("source = 'it''s lang' -- lang\n", ()),
         ("/* lang */ stars > 1", ()),
         ("n_chars > 5 AND stars > 1", ("length",)),
+        ("N_Chars > 5 AND \"LANG\" = 'en'", ("language", "length")),
     ],
 )
 def test_names_in_the_predicate_count_but_not_its_texts(tiny_corpus, where, families):
@@ -43,3 +44,4 @@ def test_the_sampler_is_read_too(tiny_corpus):
     sample = Sample("stratified_budget", by="zlib_ratio", tokens=10, per="lang")
     assert set(needs(tiny_corpus, Filters(sample=sample)).families) == {"compression", "language"}
     assert not needs(tiny_corpus, Filters(sample=Sample("nested_subset", fraction=0.5, per="source")))
+    assert needs(tiny_corpus, Filters(sample=Sample("nested_subset", fraction=0.5, per="language"))).families == ("language",)

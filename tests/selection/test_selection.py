@@ -1,7 +1,9 @@
 """A selection against a naive twin in Python and against DuckDB, on a small scored corpus."""
 
 import hashlib
+import shlex
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
@@ -13,6 +15,7 @@ import pytest
 from explorer.corpus.corpus import Corpus, open_corpus
 from explorer.errors import ColumnNotFoundError, SelectionError, SignalError
 from explorer.registry import find
+from explorer.selection import identity as identity_module
 from explorer.selection.filters import Filters
 from explorer.selection.identity import identity, keys
 from explorer.selection.recipes import recipes
@@ -141,6 +144,56 @@ def test_its_own_sql_keeps_the_same_documents(corpus: Corpus) -> None:
         assert sorted(found["_row"].to_list()) == kept.rows().tolist()
 
 
+MIXED = {
+    "mixed": (pa.array([0.1, 0.2, None], pa.float32()), pa.array([0.1, 0.2, 0.3], pa.float64())),
+    "whole": (pa.array([1, 2, 3], pa.int8()), pa.array([1, 2, None], pa.int64())),
+    "large": (pa.array([1, 2, 2**40], pa.int64()), pa.array([1, 2, 2**40 + 1], pa.int64())),
+    "part": (pa.array([1, 2, 3], pa.int32()), pa.array([0.1, np.nan, 0.3], pa.float32())),
+    "exact": (pa.array([Decimal("0.1"), Decimal("1.5"), None]), pa.array([Decimal("0.2"), Decimal("2.0"), Decimal("3.0")])),
+    "half": (pa.array(np.array([0.1, 2, 3], np.float16)), pa.array(np.array([1, 0.2, 3], np.float16))),
+    "yes": (pa.array([True, False, None]), pa.array([False, True, True])),
+}
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    """Two files in which a column's type differs, and types that numbers are not held in."""
+    folder = tmp_path_factory.mktemp("mixed")
+    for part in (0, 1):
+        columns = {name: pieces[part] for name, pieces in MIXED.items()}
+        pq.write_table(pa.table({"text": ["one two", "three", "four five six"]} | columns), folder / f"{part}.parquet")
+    opened = open_corpus(folder, workspace=folder / "w")
+    opened.score(["length"], on_progress=lambda _: None)
+    return opened
+
+
+@pytest.mark.parametrize("signal", [*MIXED, "n_words"])
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        {"minimum": 0.1},
+        {"minimum": 0.1, "nulls": "keep"},
+        {"maximum": 0.2},
+        {"minimum": 2.00000001},
+        {"maximum": 1.99999999, "nulls": "keep"},
+        {"minimum": 0.99999999, "exclusive": True},
+        {"minimum": 2**40 + 1},
+    ],
+    ids=str,
+)
+def test_its_own_sql_compares_in_the_precision_of_the_column(mixed: Corpus, signal: str, bounds: dict) -> None:
+    kept = mixed.select(Threshold(signal, **bounds))
+    found = mixed.sql(kept.sql().replace("SELECT *", "SELECT _row", 1))
+    assert sorted(found["_row"].to_list()) == kept.rows().tolist()
+
+
+@pytest.mark.parametrize("where", ["stars > 3 -- a comment", "stars > 3;", "stars > 3 /* ( */"])
+def test_its_own_sql_holds_any_predicate(corpus: Corpus, where: str) -> None:
+    kept = corpus.select(Filters((Threshold("edu_score", 1),), where=where))
+    found = corpus.sql(kept.sql().replace("SELECT *", "SELECT _row", 1), limit=N)
+    assert sorted(found["_row"].to_list()) == kept.rows().tolist()
+
+
 @pytest.mark.parametrize("by", ["source", "stars"])
 def test_summary_by_group_equals_duckdbs_group_by(corpus: Corpus, by: str) -> None:
     kept = corpus.select(FILTERS)
@@ -250,6 +303,26 @@ def test_a_part_scored_is_counted_as_unscored(tmp_path: Path) -> None:
     assert any("computed for 100 of 400 documents" in w for w in summary.warnings)
 
 
+@pytest.mark.parametrize("where", ["n_bytes > 0", "N_BYTES > 0", "text = 'n_bytes' OR \"n_bytes\" > 0"])
+def test_a_part_scored_is_told_when_only_the_predicate_reads_it(tmp_path: Path, where: str) -> None:
+    pq.write_table(table(), tmp_path / "a.parquet", row_group_size=100)
+    corpus = open_corpus(tmp_path / "a.parquet", workspace=tmp_path / "w")
+    corpus.score("length", limit=100, on_progress=lambda _: None)
+    assert any("n_bytes is computed for 100 of 400" in w for w in corpus.select(where).summary().warnings)
+    assert not corpus.select("text <> 'n_bytes' -- n_bytes").summary().warnings
+
+
+def test_every_stratum_is_sampled_however_many_there_are(tmp_path: Path) -> None:
+    n = 1200
+    rows = {"text": [f"document {i}" for i in range(n)], "domain": [f"d{i % 600:03d}" for i in range(n)]}
+    pq.write_table(pa.table(rows), tmp_path / "a.parquet")
+    corpus = open_corpus(tmp_path / "a.parquet", workspace=tmp_path / "w")
+    kept = corpus.select(Filters(sample=Sample("nested_subset", fraction=0.5, per="source")))
+    assert corpus.documents(kept.rows())["domain"].n_unique() == len(kept) == 600
+    equal = corpus.select(Filters(sample=Sample("stratified_budget", tokens=600, per="domain", shares="equal")))
+    assert corpus.documents(equal.rows())["domain"].n_unique() == len(equal) == 600  # about 3 tokens a document, 1 a stratum
+
+
 def test_too_many_rules_are_refused(corpus: Corpus) -> None:
     rules = tuple(Threshold("stars", minimum=0, reason=str(i)) for i in range(64))
     with pytest.raises(SelectionError, match="64 thresholds are too many"):
@@ -306,6 +379,21 @@ def test_keys_are_the_first_64_bits_of_the_hash_of_seed_and_id(corpus: Corpus) -
     assert identity(corpus).column == "id"
 
 
+def test_keys_are_hashed_once_a_seed(tiny_corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[int] = []
+    original = identity_module._hashed
+    monkeypatch.setattr(identity_module, "_hashed", lambda corpus, seed: hashed.append(seed) or original(corpus, seed))
+    first = keys(tiny_corpus, 0)
+    assert keys(tiny_corpus, 0) is first
+    for seed in (1, 2, 0, 3, 0):
+        keys(tiny_corpus, seed)
+    assert hashed == [0, 1, 2, 3]
+    keys(tiny_corpus, 1)  # the one used least recently was let go
+    assert hashed == [0, 1, 2, 3, 1]
+    with pytest.raises(ValueError, match="read-only"):
+        first[0] = 0
+
+
 def test_without_unique_ids_the_text_names_a_document(write_parquet: Callable[..., Path], tmp_path: Path) -> None:
     path = write_parquet("a.parquet", {"id": ["x", "x", "y"], "text": ["one", "two", None]})
     corpus = open_corpus(path, workspace=tmp_path / "w")
@@ -348,6 +436,21 @@ def test_python_and_command_say_the_same_selection(corpus: Corpus, tmp_path: Pat
     command = kept.command("my filters.yaml")
     assert command.startswith("explorer select ")
     assert "'my filters.yaml'" in command
+
+
+@pytest.mark.parametrize("given", [{"text": "body", "source": None}, {"tokens": None, "id": "text"}])
+def test_python_and_command_keep_the_roles(write_parquet: Callable[..., Path], tmp_path: Path, given: dict) -> None:
+    from explorer.cli.options import ROLES
+
+    rows = {"text": ["a", "b"], "body": ["a long one", "b"], "source": ["x", "y"], "tokens": [7, 8]}
+    corpus = open_corpus(write_parquet("a.parquet", rows), workspace=tmp_path / "w", **given)
+    kept = corpus.select("true")
+    room: dict[str, object] = {}
+    exec(kept.python().replace("\nkept.summary()", ""), room)
+    assert room["corpus"].roles == corpus.roles  # type: ignore[attr-defined]
+    words = shlex.split(kept.command())
+    said = {role: words[words.index(f"--{role}") + 1] or None for role in ROLES if f"--{role}" in words}
+    assert open_corpus(corpus.paths, workspace=tmp_path / "w", **said).roles == corpus.roles
 
 
 def test_representations(corpus: Corpus) -> None:

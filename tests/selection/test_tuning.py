@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -111,3 +114,24 @@ def test_published_cuts_name_their_recipes():
     assert "gopher" in found[50, "minimum"].recipe
     assert "Rae" in found[50, "minimum"].source or "datatrove" in found[50, "minimum"].source
     assert published("nobody cuts here") == ()
+
+
+def test_a_slow_predicate_holds_nobody_up(tiny_corpus, monkeypatch):
+    live, rules = Tuning(tiny_corpus), [Threshold("stars", minimum=2)]
+    first, begun, finish = live.tuned(rules), threading.Event(), threading.Event()
+    original = tiny_corpus.database.matching_rows
+
+    def slow(where):
+        begun.set()
+        assert finish.wait(30)
+        return original(where)
+
+    monkeypatch.setattr(tiny_corpus.database, "matching_rows", slow)
+    with ThreadPoolExecutor(2) as pool:
+        waiting = pool.submit(live.tuned, rules, where="source = 'web'")
+        try:
+            assert begun.wait(30)
+            assert pool.submit(live.tuned, rules).result(timeout=20) is first
+        finally:
+            finish.set()
+        assert waiting.result().curves.total_documents.sum() == 30
