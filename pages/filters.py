@@ -76,10 +76,13 @@ with st.container(horizontal=True, vertical_alignment="bottom", key="filters_too
     ):
         if sample.open:
             sampling.sampler(corpus)
+if refused := st.session_state.get("where_problem"):
+    st.error(f"The condition was not used. {plain(refused)}", icon=":material/error:")
 named = dict.fromkeys(n for n in [chosen, *current_filters().name.split(" + ")] if n in list(recipes))
 for name in named:
     st.caption(f"**{plain(name)}**  {plain(recipes[name].about)} *{plain(recipes[name].source)}*")
 
+coverage = corpus.coverage()
 lacking = needs(corpus, current_filters())
 if lacking:
     answer("Some rules wait for signals that are not computed yet.")
@@ -87,7 +90,6 @@ if lacking:
     st.stop()
 if problem := st.session_state.pop("panel_problem", None):
     st.warning(plain(problem), icon=":material/undo:")
-coverage = corpus.coverage()
 partly = {s: n for line in lines if coverage.of(s := line.signal) and (n := coverage.scored_rows(s)) < len(corpus)}
 if partly:
     least = min(partly, key=partly.__getitem__)
@@ -98,7 +100,11 @@ if partly:
     unfinished = sorted({s.family for name in partly if (s := find_signal(name))})
     st.button("Score the rest", on_click=start_scoring, args=(corpus, unfinished), key="score_rest")
 
-by_choices = [c for c in ("source", "language", "year") if getattr(corpus.roles, "date" if c == "year" else c) or c == "source"]
+by_choices = [
+    c
+    for c in ("source", "language", "year")
+    if c == "source" or getattr(corpus.roles, "date" if c == "year" else c) or (c == "language" and coverage.of("lang"))
+]
 by = st.session_state.get("panel_by", "source")
 filters = current_filters()
 with st.spinner("Reading the rules' columns …"):
@@ -116,6 +122,8 @@ if not lines:
         icon=":material/filter_alt:",
     )
 else:
+    if len(corpus) and not tuned.curves.kept_documents.sum():
+        st.warning(plain(" ".join(current_selection().summary().warnings)), icon=":material/filter_alt_off:")
     answer(evidence.verdict(tuned, [i for i, line in enumerate(lines) if line.active]))
     cut_panel(
         tuned.curves,

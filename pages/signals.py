@@ -138,7 +138,11 @@ with guarded("showing the signal"):
         else:
             st.info("Not computed yet for this corpus. Score it above, or try it on 200 documents.", icon=":material/functions:")
         st.stop()
-    choices = [c for c in ("source", "language", "year") if c == "source" or getattr(corpus.roles, "date" if c == "year" else c)]
+    choices = [
+        c
+        for c in ("source", "language", "year")
+        if c == "source" or getattr(corpus.roles, "date" if c == "year" else c) or (c == "language" and coverage.of("lang"))
+    ]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         by = st.segmented_control("Split by", choices, default="source", key="sig_by") or "source"
         other = st.selectbox(

@@ -120,7 +120,10 @@ def score(
         )
         return
     click.echo(str(report))
-    nulls = sorted(((n, name) for name, n in report.nulls.items() if n), reverse=True)
+    never = [name for name, n in report.nulls.items() if n and n == report.computed]
+    if never:
+        click.echo(f"undefined (null) for every document, see explorer signals NAME: {', '.join(never[:8])}")
+    nulls = sorted(((n, name) for name, n in report.nulls.items() if n and name not in never), reverse=True)
     if nulls:
         most = ", ".join(f"{name} {n:,}" for n, name in nulls[:8])
         click.echo(f"undefined (null) for some documents: {most}{f' and {len(nulls) - 8} more signals' if len(nulls) > 8 else ''}")

@@ -129,8 +129,10 @@ def select(
 
 
 def load_filters(name: str) -> Filters:
-    """A filters file, or ``recipe:NAME``."""
+    """A filters file, ``recipe:NAME``, or a recipe's bare name where no file is called so."""
     from explorer.selection.filters import Filters
     from explorer.selection.recipes import recipes as known
 
-    return known[name.removeprefix("recipe:")] if name.startswith("recipe:") else Filters.load(name)
+    if name.startswith("recipe:") or (name in known and not Path(name).exists()):
+        return known[name.removeprefix("recipe:")]
+    return Filters.load(name)

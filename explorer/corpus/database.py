@@ -7,6 +7,7 @@ can reach no file but the corpus and the sidecars and whose settings are locked.
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 import threading
@@ -169,6 +170,19 @@ class Database:
 
     def matching_rows(self, predicate: str, *, seconds: float = 120.0) -> pl.Series:
         """Numbers of the documents for which a user's predicate is true (null counts as false), ascending."""
+        wrapper = "SELECT CAST(matched AS BIGINT) AS matched FROM query($q) ORDER BY matched"
+        return self._locked(self._where(predicate), wrapper, seconds)["matched"]
+
+    def check(self, predicate: str) -> None:
+        """Refuse a predicate that could not be run; no document is read.
+
+        Raises:
+            SelectionError: it is no single steady expression, or names what is not there.
+        """
+        self._locked(self._where(predicate), "SELECT matched FROM query($q) LIMIT 0", 10.0)
+
+    def _where(self, predicate: str) -> str:
+        """The SELECT of a predicate's documents, once the predicate is known to be one expression that gives the same each time."""
         if not predicate.strip():
             raise SelectionError(
                 "The predicate is empty. Write what must be true of a kept document, such as: language = 'en' AND length(text) > 200"
@@ -188,9 +202,7 @@ class Database:
                 "Write dates out, such as DATE '2024-01-31', and draw at random with a seeded sampler: sample: {method: nested_subset, fraction: 0.1, seed: 0}"
             )
         row = "_row" if "_row" not in self._corpus.schema.names else "_row_"
-        text = f"SELECT {row} AS matched FROM corpus WHERE (\n{predicate}\n)"
-        rows = self._locked(text, "SELECT CAST(matched AS BIGINT) AS matched FROM query($q) ORDER BY matched", seconds)
-        return rows["matched"]
+        return f"SELECT {row} AS matched FROM corpus WHERE (\n{predicate}\n)"
 
     def _locked(self, text: str, wrapper: str, seconds: float) -> pl.DataFrame:
         corpus = self._corpus
@@ -282,5 +294,16 @@ def _explain(error: duckdb.Error, corpus: Corpus, seconds: float) -> ExplorerErr
         return SelectionError(f"The query was stopped after {seconds:g} s. Add a WHERE or a LIMIT, or score a signal and filter on it.")
     if isinstance(error, duckdb.PermissionException) or "disabled" in said or "permission" in said.lower():
         return SelectionError(f"The query reaches outside the corpus: {said}. Only the table corpus can be read here.")
-    columns = ", ".join([*corpus.schema.names, *corpus.coverage().columns()])
-    return SelectionError(f"The query cannot run: {said}. Write one SELECT over the table corpus; columns: {columns}.")
+    if "regex" in said.lower() or said.startswith("Invalid Input Error: missing"):
+        return SelectionError(
+            f"The regular expression cannot be read: {said.removeprefix('Invalid Input Error: ')}. It is RE2: close its brackets, and write \\ before a character that is meant as it is."
+        )
+    names = [*corpus.schema.names, *corpus.coverage().columns()]
+    missing = re.search(r'"([^"]+)" not found', said)
+    if missing:
+        near = difflib.get_close_matches(missing[1], names, 3)
+        hint = f"Did you mean {', '.join(near)}?" if near else f"The files' columns: {', '.join(corpus.schema.names)}."
+        return SelectionError(f"There is no column {missing[1]!r}. {hint} Signals count as columns once they are computed.")
+    return SelectionError(
+        f"The query cannot run: {said}. Write SQL over the table corpus; the files' columns: {', '.join(corpus.schema.names)}."
+    )

@@ -24,7 +24,9 @@ class Batch:
 
     def __init__(self, text: pa.Array | pa.ChunkedArray, columns: Mapping[str, pa.Array] | None = None) -> None:
         if isinstance(text, pa.ChunkedArray):
-            text = pa.concat_arrays([c.cast(pa.large_binary()) for c in text.chunks]) if text.num_chunks else pa.array([], pa.large_binary())
+            text = (
+                pa.concat_arrays([c.cast(pa.large_binary()) for c in text.chunks]) if text.num_chunks else pa.array([], pa.large_binary())
+            )
         array = text.cast(pa.large_binary())
         validity, offsets, data = array.buffers()
         raw = np.frombuffer(offsets, np.int64) if offsets is not None and offsets.size else np.zeros(1, np.int64)

@@ -184,15 +184,20 @@ class Selection:
         return self.corpus.documents(self._rows[:limit])
 
     def near_cut(
-        self, threshold: Threshold, n: int = 5, *, side: str = "minimum", seed: int = 0, window: float = 0.02
+        self, threshold: Threshold | str, n: int = 5, *, side: str | None = None, draw: int = 0, pool: int = 50
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Documents on both sides of one cut that pass every other rule: (just dropped, just kept).
+        """Numbers of documents on both sides of one cut that pass every other rule: (just dropped, just kept), nearest first.
 
-        A seeded draw of n among the ``window`` share of documents (at least n) nearest to the cut on each side, nearest first.
+        Args:
+            threshold: a rule of this selection, or the signal it reads.
+            n: documents a side.
+            side: "minimum" or "maximum"; the bound that the rule has, the minimum when it has both.
+            draw: 0 gives the n nearest; any other number a seeded draw of n among the ``pool`` nearest.
+            pool: see ``draw``.
         """
+        threshold = self._rule(threshold)
         rules = self.filters.filters
-        if threshold not in rules:
-            raise SelectionError(f"{threshold} is not a rule of this selection. Rules: {'; '.join(self.rules) or 'none'}. Add it first.")
+        side = side or ("minimum" if threshold.minimum is not None else "maximum")
         bound = getattr(threshold, side)
         if bound is None:
             raise SelectionError(f"{threshold} has no {side}. Ask for the other side.")
@@ -202,11 +207,21 @@ class Selection:
         failed = (self.failures & bit) != 0
         with np.errstate(invalid="ignore"):
             right_side = values <= values.dtype.type(bound) if side == "minimum" else values >= values.dtype.type(bound)
-        rng = np.random.default_rng(seed)
         return (
-            _nearest(np.flatnonzero(others & failed & right_side), values, bound, n, window, rng),
-            _nearest(np.flatnonzero(others & ~failed & ~np.isnan(values)), values, bound, n, window, rng),
+            _nearest(np.flatnonzero(others & failed & right_side), values, bound, n, draw, pool),
+            _nearest(np.flatnonzero(others & ~failed & ~np.isnan(values)), values, bound, n, draw, pool),
         )
+
+    def _rule(self, wanted: Threshold | str) -> Threshold:
+        """The rule that is meant: itself, one with its signal and bounds (a recipe's carries a reason), or the one on a signal."""
+        rules = self.filters.filters
+        if isinstance(wanted, str):
+            found = [t for t in rules if t.signal == wanted]
+        else:
+            found = [t for t in rules if t == wanted] or [t for t in rules if str(t) == str(wanted) and t.nulls == wanted.nulls]
+        if not found:
+            raise SelectionError(f"{wanted} is not a rule of this selection. Rules: {'; '.join(self.rules) or 'none'}. Add it first.")
+        return found[0]
 
     def sql(self) -> str:
         """The rules as one SELECT over the view ``corpus``; a sampler cannot be said in it and is named in a comment."""
@@ -218,13 +233,15 @@ class Selection:
     def python(self) -> str:
         """The same selection as Python."""
         roles = "".join(f", {role}={column!r}" for role, column in roles_to_open(self.corpus).items())
-        return f"import explorer as ex\n\ncorpus = ex.open_corpus({list(self.corpus.paths)!r}, workspace={str(self.corpus.workspace.path)!r}{roles})\nkept = corpus.select(ex.Filters.from_yaml({self.filters.to_yaml()!r}))\nkept.summary()"
+        return f"import explorer as ex\n\ncorpus = ex.open_corpus({list(self.corpus.paths)!r}, workspace={str(self.corpus.workspace.path)!r}{roles})\nkept = corpus.select(ex.Filters.from_yaml({_block(self.filters.to_yaml())}))\nkept.summary()"
 
     def command(self, filters_file: str = "filters.yaml") -> str:
-        """The same selection as a command, once the filters are saved to a file."""
+        """The same selection as a command that can be pasted: it writes the filters file first."""
         paths = " ".join(shlex.quote(p) for p in self.corpus.paths)
         roles = "".join(f" --{role} {shlex.quote(column or '')}" for role, column in roles_to_open(self.corpus).items())
-        return f"explorer select {paths} --filters {shlex.quote(filters_file)} --workspace {shlex.quote(str(self.corpus.workspace.path))}{roles}"
+        file = shlex.quote(filters_file)
+        write = f"cat > {file} <<'END_OF_FILTERS'\n{self.filters.to_yaml()}END_OF_FILTERS\n"
+        return f"{write}explorer select {paths} --filters {file} --workspace {shlex.quote(str(self.corpus.workspace.path))}{roles}"
 
     def _reasons(self, tokens: Tokens, kept: np.ndarray) -> pl.DataFrame:
         rules = [(t.id, t.signal, str(t)) for t in self.filters.filters]
@@ -397,14 +414,20 @@ def _by_group(groups: Groups, tokens: Tokens, kept: np.ndarray) -> pl.DataFrame:
     )
 
 
-def _nearest(rows: np.ndarray, values: np.ndarray, bound: float, n: int, window: float, rng: np.random.Generator) -> np.ndarray:
+def _block(text: str) -> str:
+    """A text as a Python literal over several lines where that is safe."""
+    return f'"""\n{text}"""' if "\\" not in text and '"""' not in text and text.isprintable() is False else repr(text)
+
+
+def _nearest(rows: np.ndarray, values: np.ndarray, bound: float, n: int, draw: int, pool: int) -> np.ndarray:
     if not len(rows):
         return rows
     distance = np.abs(values[rows].astype(np.float64) - bound)
-    near = min(len(rows), max(n, int(window * len(rows))))
-    pool = np.argpartition(distance, near - 1)[:near] if near < len(rows) else np.arange(len(rows))
-    drawn = pool if near <= n else rng.choice(pool, n, replace=False)
-    return rows[drawn[np.argsort(distance[drawn], kind="stable")]]
+    near = min(len(rows), max(n, pool))
+    nearest = np.argpartition(distance, near - 1)[:near] if near < len(rows) else np.arange(len(rows))
+    nearest = nearest[np.lexsort((rows[nearest], distance[nearest]))]
+    drawn = np.sort(np.random.default_rng(draw).choice(near, min(n, near), replace=False)) if draw else np.arange(min(n, near))
+    return rows[nearest[drawn]]
 
 
 def any_of(column: str, values: Sequence[str]) -> str:

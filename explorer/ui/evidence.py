@@ -87,7 +87,7 @@ def near_the_cut(selection: Selection, threshold: Threshold) -> None:
         seed = int(st.session_state.setdefault("near_seed", 0))
         if st.button("Draw others", key="near_draw", type="tertiary", help="Another seeded draw among the documents nearest to the cut"):
             st.session_state.near_seed = seed = seed + 1
-    dropped, kept = selection.near_cut(threshold, NEAR, side=side, seed=seed)
+    dropped, kept = selection.near_cut(threshold, NEAR, side=side, draw=seed)
     bound, beyond = number(getattr(threshold, side)), "below" if side == "minimum" else "above"
     left, right = st.columns(2, gap="medium")
     with left:

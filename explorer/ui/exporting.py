@@ -24,6 +24,7 @@ from explorer.manifest.breakdown import by_group
 from explorer.manifest.model import FILE, Manifest, read_manifest
 from explorer.manifest.propose import propose_recipe, write_recipe
 from explorer.manifest.verify import VerifyReport, verify
+from explorer.selection.recipes import recipes
 from explorer.selection.selection import Selection
 from explorer.ui.cards import chart_text
 from explorer.ui.errors import guarded, plain
@@ -48,7 +49,7 @@ def manifest_form(selection: Selection) -> None:
     corpus = selection.corpus
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input(
-            "Name", value=re.sub(r"[^A-Za-z0-9._-]+", "-", selection.filters.name).strip("-.") or "selection", key="export_name", width=220
+            "Name", value=re.sub(r"[^A-Za-z0-9._-]+", "-", _name(selection)).strip("-.") or "selection", key="export_name", width=220
         )
         amount = st.selectbox("Take", list(AMOUNTS), format_func=AMOUNTS.__getitem__, key="export_amount", width=230)
         epochs = (
@@ -296,6 +297,13 @@ def kept_line(selection: Selection) -> str:
         f'<b title="{exact(summary.kept_documents)}">{short(summary.kept_documents)}</b> documents, <b>{tokens}</b> tokens '
         f"({share(summary.kept_tokens, summary.tokens)} of the corpus; {escape(summary.tokens_label)}) would be written."
     )
+
+
+def _name(selection: Selection) -> str:
+    """The filters' name; a recipe that was changed must not lend its name to a run."""
+    name = selection.filters.name
+    known = recipes[name].filters if name in recipes else selection.filters.filters
+    return name if selection.filters.filters == known else f"{name}-changed"
 
 
 def _curricula(corpus: Corpus) -> Sequence[str]:

@@ -12,12 +12,14 @@ from explorer.corpus.columns import Groups
 from explorer.corpus.corpus import Corpus
 from explorer.corpus.database import quote
 from explorer.corpus.roles import is_text
+from explorer.errors import ExplorerError
 from explorer.registry import find_signal
 from explorer.selection.filters import as_filters
+from explorer.selection.needs import needs
 from explorer.selection.selection import any_of
 from explorer.ui.cards import chart_text
 from explorer.ui.format import counted
-from explorer.ui.state import current_filters, set_filters
+from explorer.ui.state import current_corpus, current_filters, set_filters
 
 MOST_VALUES = 200  # of a column that are told apart
 
@@ -27,12 +29,13 @@ def where_input() -> None:
     now = current_filters().where
     if st.session_state.get("where_seen") != now:
         st.session_state.where_sql = st.session_state.where_seen = now
+        st.session_state.where_problem = ""
     st.text_input(
         "And where (SQL)",
         key="where_sql",
         on_change=_typed,
-        placeholder="language = 'en' AND length(text) > 200",
-        help="Any condition over the corpus' columns and computed signals",
+        placeholder=f"length({current_corpus().roles.text}) > 200",
+        help="One condition over the corpus' columns and computed signals that must hold besides the rules; what a recipe brings stands here too and can be changed",
     )
 
 
@@ -95,7 +98,17 @@ def picked_sql(column: str, groups: Groups, picked: Sequence[int], keep: bool) -
 
 
 def _typed() -> None:
-    set_filters(replace(current_filters(), where=st.session_state.where_sql.strip()), "where")
+    """Take the predicate over when it can run; else say why and leave the selection as it is."""
+    wanted = replace(current_filters(), where=st.session_state.where_sql.strip())
+    st.session_state.where_problem = ""
+    corpus = current_corpus()
+    if wanted.where and not needs(corpus, wanted).families:
+        try:
+            corpus.database.check(wanted.where)
+        except ExplorerError as error:
+            st.session_state.where_problem = str(error)
+            return
+    set_filters(wanted, "where")
 
 
 def _pick(column: str, groups: Groups, picked: Sequence[int], keep: bool) -> None:

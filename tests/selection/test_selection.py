@@ -1,7 +1,10 @@
 """A selection against a naive twin in Python and against DuckDB, on a small scored corpus."""
 
 import hashlib
+import json
 import shlex
+import subprocess
+import sys
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -234,19 +237,28 @@ def test_near_cut_honours_the_sides_and_the_other_rules(corpus: Corpus, threshol
     kept = corpus.select(FILTERS)
     values, number, bound = corpus.columns.numbers(threshold.signal), FILTERS.filters.index(threshold), getattr(threshold, side)
     failed = twin(corpus, FILTERS)
-    dropped, passed = kept.near_cut(threshold, 4, side=side, seed=1)
+    dropped, passed = kept.near_cut(threshold, 4, side=side, draw=1)
     assert len(dropped)
     assert len(passed) == 4
     assert all(failed[i] == [number] for i in dropped)
     assert all(not failed[i] for i in passed)
     assert all(values[i] <= bound if side == "minimum" else values[i] >= bound for i in dropped)
     assert [abs(values[i] - bound) for i in dropped] == sorted(abs(values[i] - bound) for i in dropped)
-    again = kept.near_cut(threshold, 4, side=side, seed=1)
+    again = kept.near_cut(threshold, 4, side=side, draw=1)
     assert [a.tolist() for a in again] == [dropped.tolist(), passed.tolist()]
-    # With a window of nothing it is the nearest ones exactly.
-    _, nearest = kept.near_cut(threshold, 3, side=side, window=0)
+    # The first draw is the nearest ones exactly.
+    _, nearest = kept.near_cut(threshold, 3, side=side)
     distances = sorted(abs(values[i] - bound) for i, bad in enumerate(failed) if not bad and values[i] == values[i])
     assert [abs(values[i] - bound) for i in nearest] == distances[:3]
+
+
+def test_near_cut_takes_a_signal_and_a_rule_that_a_recipe_gave_a_reason(corpus: Corpus) -> None:
+    kept = corpus.select(FILTERS)
+    rule = FILTERS.filters[0]
+    plain = Threshold(rule.signal, rule.minimum, rule.maximum, rule.exclusive, rule.nulls)
+    expected = [a.tolist() for a in kept.near_cut(rule)]
+    assert [a.tolist() for a in kept.near_cut(plain)] == expected
+    assert [a.tolist() for a in kept.near_cut(rule.signal)] == expected
 
 
 def test_near_cut_refuses_what_is_not_there(corpus: Corpus) -> None:
@@ -433,9 +445,11 @@ def test_python_and_command_say_the_same_selection(corpus: Corpus, tmp_path: Pat
     room: dict[str, object] = {}
     exec(kept.python().replace("\nkept.summary()", ""), room)
     assert room["kept"].rows().tolist() == kept.rows().tolist()  # type: ignore[attr-defined]
-    command = kept.command("my filters.yaml")
-    assert command.startswith("explorer select ")
-    assert "'my filters.yaml'" in command
+    ours = f'explorer() {{ "{sys.executable}" -m explorer "$@"; }}\n'
+    done = subprocess.run(
+        ["sh", "-c", ours + kept.command("my filters.yaml") + " --json"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout)["kept_documents"] == len(kept)
 
 
 @pytest.mark.parametrize("given", [{"text": "body", "source": None}, {"tokens": None, "id": "text"}])

@@ -39,10 +39,14 @@ def test_a_curve_says_what_every_cut_would_keep(tiny_corpus, stars):
         assert tuned.curves.documents[0, low:255].sum() == np.count_nonzero(stars >= value)
 
 
-def test_the_predicate_takes_documents_out_of_every_figure(tiny_corpus, stars):
-    tuned = Tuning(tiny_corpus).tuned([Threshold("stars", minimum=2)], where="source = 'web'")
-    assert tuned.curves.kept_documents.sum() == np.count_nonzero(stars[:30] >= 2)
-    assert tuned.curves.total_documents.sum() == 30
+def test_a_predicate_counts_as_in_the_summary(tiny_corpus, stars):
+    rule, where = Threshold("stars", minimum=2), "source = 'web'"
+    tuned = Tuning(tiny_corpus).tuned([rule], where=where)
+    summary = Selection(tiny_corpus, Filters((rule,), where)).summary()
+    assert tuned.curves.kept_documents.sum() == np.count_nonzero(stars[:30] >= 2) == summary.kept_documents
+    assert tuned.curves.total_documents.sum() == 60
+    assert tuned.curves.alone[0].tolist() == summary.reasons["alone_documents"].to_list()[:1]
+    assert tuned.curves.only_this[0].tolist() == summary.reasons["only_this_documents"].to_list()[:1]
 
 
 def test_a_rule_that_is_off_drops_nothing_and_keeps_its_histogram(tiny_corpus, stars):
@@ -134,4 +138,4 @@ def test_a_slow_predicate_holds_nobody_up(tiny_corpus, monkeypatch):
             assert pool.submit(live.tuned, rules).result(timeout=20) is first
         finally:
             finish.set()
-        assert waiting.result().curves.total_documents.sum() == 30
+        assert waiting.result().curves.kept_documents.sum() == np.count_nonzero(tiny_corpus.columns.numbers("stars")[:30] >= 2)
