@@ -199,7 +199,7 @@ def read(text: str) -> PipelineFilters:
 
 
 def _operator(threshold: Threshold, filters: Filters, limits: Mapping[str, Mapping[str, Any]]) -> Operator | None:
-    """The step that says a threshold; None for a limit of 0 (off, there), an exclusive bound or a parameter that is taken."""
+    """The step that says a threshold; None for a limit that means off there, an exclusive bound or a parameter that is taken."""
     operator = operator_for(threshold, OPERATORS)
     if operator is None or threshold.exclusive:
         return None
@@ -214,7 +214,7 @@ def _operator(threshold: Threshold, filters: Filters, limits: Mapping[str, Mappi
         off = OFF[operator.step][name]
         now = limits.get(operator.step, OFF[operator.step])[name]
         now, off = (now.get(int(n)), None) if n else (now, off)
-        if now not in (off, bound):
+        if bound == off or now not in (off, bound):
             return None
     return operator
 
