@@ -385,7 +385,7 @@ def _nulls(values):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(nogil=True, cache=True)
-def _by_code(codes, tokens, kept, n):  # type: ignore[no-untyped-def]
+def by_code(codes, tokens, kept, n):  # type: ignore[no-untyped-def]
     """[4, n]: documents, kept documents, tokens and kept tokens of each code."""
     sums = np.zeros((4, n))
     for i in range(len(codes)):
@@ -399,7 +399,7 @@ def _by_code(codes, tokens, kept, n):  # type: ignore[no-untyped-def]
 
 
 def _by_group(groups: Groups, tokens: Tokens, kept: np.ndarray) -> pl.DataFrame:
-    documents, kept_documents, all_tokens, kept_tokens = _by_code(groups.codes, tokens.values, kept, len(groups.labels))
+    documents, kept_documents, all_tokens, kept_tokens = by_code(groups.codes, tokens.values, kept, len(groups.labels))
     return pl.DataFrame(
         {
             groups.by: list(groups.labels),
