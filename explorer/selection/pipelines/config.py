@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import isinf
+from math import inf, isinf
 from typing import Any
 
 from explorer.corpus.database import literal
@@ -91,7 +91,9 @@ def turn(bound: float | None) -> float | None:
 
 
 def operator_for(threshold: Threshold, operators: Iterable[Operator]) -> Operator | None:
-    """The first operator that can say a threshold."""
+    """The first operator that can say a threshold; none for a bound that pipelines take for "no bound"."""
+    if threshold.minimum in (0, -inf) or threshold.maximum == inf:
+        return None
     return next((o for o in operators if o.says(threshold)), None)
 
 
