@@ -234,9 +234,12 @@ def test_an_endless_predicate_is_stopped(house: Corpus) -> None:
 )
 def test_a_very_long_query_is_answered_or_refused(sql: str, house: Corpus) -> None:
     try:
-        house.sql(sql)
+        answer = house.sql(sql)
     except SelectionError as error:
         one_line(error)
+    else:
+        assert answer.height == 1
+    assert house.sql("SELECT count(*) FROM corpus").item() == len(house)  # and the next query is answered as ever
 
 
 def test_a_large_answer_is_cut_and_says_so(house: Corpus) -> None:
