@@ -4,6 +4,8 @@ ExplorerError                  what a user can mend; one message: what is wrong,
 ├── CorpusError                a file or folder cannot be opened or read as a corpus
 │   └── ColumnNotFoundError    a column that was asked for is not there
 ├── SignalError                a signal is unknown, has a bad parameter, or failed on a document
+├── ModelError                 a model or device is not here, or is not what is asked of it
+├── EmbeddingError             there are no embeddings, or they do not fit
 ├── WorkspaceError             the workspace cannot be written, or holds what no longer fits its source
 ├── SelectionError             a threshold, recipe, sampler or predicate that cannot be applied
 ├── ManifestError              a manifest that is malformed or no longer true
@@ -37,6 +39,14 @@ class ColumnNotFoundError(CorpusError):
 
 class SignalError(ExplorerError):
     """A signal is unknown, has a bad parameter, or failed on a document."""
+
+
+class ModelError(ExplorerError):
+    """A model or a device is not on this machine, or is not what is asked of it."""
+
+
+class EmbeddingError(ExplorerError):
+    """There are no embeddings, or they do not fit what is asked of them."""
 
 
 class WorkspaceError(ExplorerError):

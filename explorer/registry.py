@@ -3,6 +3,10 @@
 A *family* is what is computed together (Gopher's eight figures share one tokenisation); it is one sidecar file a shard.
 A *signal* is one column of a family: a name, a unit, a range, a direction and a definition. The pages draw axes, sliders and
 help from these alone.
+
+Three kinds of families differ in what their function is given: most take a batch of texts; *learned* ones (they have a ``model``)
+take one too, but are run on any set of rows and never twice on a text; those of *corpus* scope (duplicates, clusters) take it all.
+``perplexity:small`` is the family ``perplexity`` with parameters of its own and columns ending in ``_small``.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ import importlib
 import inspect
 import json
 import pkgutil
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
@@ -24,10 +29,12 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
+    from explorer.corpus.corpus import Corpus
     from explorer.primitives.batch import Batch
 
 Direction = Literal["higher_is_better", "lower_is_better", "two_sided", "descriptive"]
-Dtype = Literal["float32", "int64", "string"]
+Dtype = Literal["float32", "int64", "string", "vector"]  # a vector is kept among the embeddings, never a column of the corpus
+Scope = Literal["document", "corpus"]
 Columns = Mapping[str, "np.ndarray | pa.Array"]
 
 
@@ -70,6 +77,32 @@ class Family:
     compute: Callable[..., Columns]
     reads: tuple[str, ...] = ("text",)
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    scope: Scope = "document"
+    alias: str = ""
+
+    @property
+    def learned(self) -> bool:
+        """Whether a model is run: on any set of rows, never twice on the same text."""
+        return self.scope == "document" and "model" in self.defaults
+
+    @property
+    def title(self) -> str:
+        """What the user calls it: ``perplexity``, or ``perplexity:small`` under an alias."""
+        return f"{self.name}:{self.alias}" if self.alias else self.name
+
+    def called(self, alias: str) -> Family:
+        """The same family beside itself: its columns end in ``_<alias>``, so that two models can be compared."""
+        if not alias.isidentifier():
+            raise SignalError(f"Alias {alias!r} cannot end a column's name. Letters, digits and _ are allowed. Write: {self.name}:small")
+        columns = tuple(replace(s, name=f"{s.name}_{alias}", family=f"{self.name}:{alias}") for s in self.signals)
+        own = {s.name: renamed.name for s, renamed in zip(self.signals, columns, strict=True)}
+        plain = self.compute
+
+        def compute(*args: Any, **parameters: Any) -> Columns:
+            return {own[name]: values for name, values in plain(*args, **parameters).items()}
+
+        compute.__doc__, compute.__module__ = plain.__doc__, plain.__module__
+        return replace(self, signals=columns, compute=compute, alias=alias)
 
     @property
     def about(self) -> str:
@@ -86,14 +119,24 @@ class Family:
             )
         return {**self.defaults, **(given or {})}
 
-    def key(self, given: Mapping[str, Any] | None = None, text: str = "text") -> str:
-        """Name of the sidecar folder: everything that changes the answer is in it, a file's content among it."""
-        parameters = {name: (value, _content(value)) if isinstance(value, str) else value for name, value in self.parameters(given).items()}
-        identity = json.dumps({"parameters": parameters, "text": text}, sort_keys=True, default=str)
-        return f"{self.name}@{self.version}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
+    def key(self, given: Mapping[str, Any] | None = None, text: str = "text", corpus: str = "") -> str:
+        """Name of the sidecar folder: everything that changes the answer is in it, a file's content among it.
+
+        Args:
+            given: parameters that differ from the defaults.
+            text: column that holds the text.
+            corpus: fingerprint of the corpus, which decides the answer of a family of corpus scope.
+
+        """
+        parameters = {name: (value, content(value)) if isinstance(value, str) else value for name, value in self.parameters(given).items()}
+        identity: dict[str, Any] = {"parameters": parameters, "text": text}
+        if self.scope == "corpus":
+            identity["corpus"] = corpus
+        digest = hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()[:8]
+        return f"{self.name}{f'.{self.alias}' if self.alias else ''}@{self.version}-{digest}"
 
 
-def _content(parameter: str) -> str:
+def content(parameter: str) -> str:
     """Hash of the file that a parameter names, or of the files in the folder it names; empty when it names neither."""
     path = Path(parameter).expanduser()
     if not path.exists():
@@ -112,11 +155,47 @@ def _file_hash(path: str, size: int, changed: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+@dataclass(frozen=True)
+class CorpusRun:
+    """What a family of corpus scope is given.
+
+    Attributes:
+        corpus: all of it.
+        folder: of the family's sidecars; what else is found (pairs, titles) may be written there, atomically.
+        tell: called with (done, total, what is being done).
+        cancel: set when the user wants it to stop; raise `Cancelled` then.
+
+    """
+
+    corpus: Corpus
+    folder: Path
+    tell: Callable[[int, int, str], None] = lambda done, total, doing: None
+    cancel: threading.Event = field(default_factory=threading.Event)
+
+    def step(self, done: int, total: int, doing: str) -> None:
+        """Say how far it is; ends the run if that is wanted."""
+        self.tell(done, total, doing)
+        if self.cancel.is_set():
+            raise Cancelled
+
+
+class Cancelled(Exception):
+    """A run over the whole corpus was stopped because the user asked for it."""
+
+
 _families: dict[str, Family] = {}
 
 
+def corpus_family(*, version: int, source: str, signals: list[Signal]) -> Callable[[Callable[..., Columns]], Callable[..., Columns]]:
+    """Register a function ``(run: CorpusRun, *, parameters) -> {signal name: values}`` that needs all documents at once.
+
+    It returns one array of ``len(run.corpus)`` values a signal, NaN (or an Arrow null) where undefined.
+    """
+    return family(version=version, source=source, signals=signals, scope="corpus")
+
+
 def family(
-    *, version: int, source: str, signals: list[Signal], reads: tuple[str, ...] = ("text",)
+    *, version: int, source: str, signals: list[Signal], reads: tuple[str, ...] = ("text",), scope: Scope = "document"
 ) -> Callable[[Callable[..., Columns]], Callable[..., Columns]]:
     """Register a function ``(batch, *, parameters) -> {signal name: values}`` as a family.
 
@@ -138,7 +217,7 @@ def family(
             owner = next((f.name for f in _families.values() if f.name != name and any(s.name == column.name for s in f.signals)), None)
             if owner:
                 raise SignalError(f"Signal {column.name!r} is already computed by {owner!r}. Choose another name in {name!r}.")
-        _families[name] = Family(name, version, source, columns, compute, reads, defaults)
+        _families[name] = Family(name, version, source, columns, compute, reads, defaults, scope)
         return compute
 
     return register
@@ -187,10 +266,13 @@ def families() -> dict[str, Family]:
 
 
 def find(name: str) -> Family:
-    """The family with this name, or the one that computes the signal with this name."""
+    """The family with this name, or the one that computes the signal with this name; ``family:alias`` is one beside itself."""
     known = families()
     if name in known:
         return known[name]
+    head, colon, alias = name.partition(":")
+    if colon and head in known:
+        return known[head].called(alias)
     for candidate in known.values():
         if any(s.name == name for s in candidate.signals):
             return candidate
@@ -204,4 +286,15 @@ def find(name: str) -> Family:
 
 def find_signal(name: str) -> Signal | None:
     """The signal with this name, or None (a corpus' own numeric column is not in the registry)."""
-    return next((s for f in families().values() for s in f.signals if s.name == name), None)
+    every = [s for f in families().values() for s in f.signals]
+    exact = next((s for s in every if s.name == name), None)
+    if exact is not None:
+        return exact
+    # perplexity_small is perplexity's column under an alias; the longest name that fits is meant
+    stems = [s for s in every if name.startswith(f"{s.name}_") and name[len(s.name) + 1 :].isidentifier() and _can_be_called(s.family)]
+    stem = max(stems, key=lambda s: len(s.name), default=None)
+    return replace(stem, name=name, family=f"{stem.family}:{name[len(stem.name) + 1 :]}") if stem else None
+
+
+def _can_be_called(family: str) -> bool:
+    return _families[family].learned or _families[family].scope == "corpus"

@@ -32,9 +32,11 @@ HEAVY = {
 ORDER = [
     {"errors", "__init__"},
     {"registry", "primitives"},
+    {"models"},
     {"corpus"},
-    {"signals", "sample"},
     {"engine"},
+    {"embeddings", "duplicates", "labels", "scorers"},
+    {"signals", "sample"},
     {"selection"},
     {"manifest"},
     {"exporters"},

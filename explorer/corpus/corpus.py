@@ -25,7 +25,8 @@ from explorer.errors import CorpusError
 
 if TYPE_CHECKING:
     from explorer.corpus.columns import Columns
-    from explorer.engine.local import Progress, ScoreReport
+    from explorer.embeddings.store import Embeddings
+    from explorer.engine.progress import Progress, ScoreReport
     from explorer.selection.filters import Filters
     from explorer.selection.selection import Selection
     from explorer.selection.threshold import Threshold
@@ -126,20 +127,34 @@ class Corpus:
         signals: str | Iterable[str],
         *,
         parameters: Mapping[str, Mapping[str, Any]] | None = None,
-        workers: int | None = None,
-        limit: int | None = None,
-        again: bool = False,
         on_progress: Callable[[Progress], None] | None = None,
+        **how: Any,
     ) -> ScoreReport:
-        """Compute signals for every document that lacks them, or with ``again`` for all; see `explorer.engine.local.score`."""
+        """Compute signals for every document that lacks them; see `explorer.engine.local.score` for ``rows``, ``device`` and the like."""
         from explorer.engine.bars import progress_bar
         from explorer.engine.local import score
 
         names = [signals] if isinstance(signals, str) else list(signals)
         if on_progress is not None:
-            return score(self, names, parameters=parameters, workers=workers, limit=limit, again=again, on_progress=on_progress)
+            return score(self, names, parameters=parameters, on_progress=on_progress, **how)
         with progress_bar("scoring") as show:
-            return score(self, names, parameters=parameters, workers=workers, limit=limit, again=again, on_progress=show)
+            return score(self, names, parameters=parameters, on_progress=show, **how)
+
+    def embed(self, model: str | None = None, *, on_progress: Callable[[Progress], None] | None = None, **how: Any) -> ScoreReport:
+        """Compute a vector for every document that lacks one; see `explorer.embeddings.embed.embed`."""
+        from explorer.embeddings.embed import embed
+        from explorer.engine.bars import progress_bar
+
+        if on_progress is not None:
+            return embed(self, model, on_progress=on_progress, **how)
+        with progress_bar("embedding") as show:
+            return embed(self, model, on_progress=show, **how)
+
+    def embeddings(self, model: str | None = None) -> Embeddings:
+        """The vectors that `embed` computed, of the model used last unless one is named."""
+        from explorer.embeddings.store import embeddings
+
+        return embeddings(self, model)
 
     def select(self, what: str | Filters | Threshold | Iterable[Threshold] | None = None) -> Selection:
         """The documents that pass a recipe, thresholds, or a predicate such as ``"faithfulness >= 0.8"``."""

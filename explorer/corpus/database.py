@@ -21,7 +21,7 @@ import duckdb
 import polars as pl
 
 from explorer.corpus.files import Shard
-from explorer.corpus.sidecars import Coverage, Sidecar
+from explorer.corpus.sidecars import ROW, Coverage, Sidecar
 from explorer.errors import ExplorerError, SelectionError
 
 if TYPE_CHECKING:
@@ -99,19 +99,41 @@ def corpus_sql(shards: Sequence[Shard], coverage: Coverage, signals: Iterable[st
             wanted.setdefault(side.folder, []).append(name)
     for n, (folder, columns) in enumerate(wanted.items()):
         side = next(s for s in coverage.sidecars if s.folder == folder)
-        pieces = _pieces(side, shards)
-        starts = ", ".join(str(f) for _, f in pieces)
-        inner = ", ".join(quote(c) for c in columns)
         joins += (
-            f" LEFT JOIN (SELECT {inner}, ([{starts}])[file_index::BIGINT + 1] + file_row_number AS r FROM {read_parquet(p for p, _ in pieces)}) s{n}"
-            f" ON s{n}.r = ([{firsts}])[c.file_index::BIGINT + 1] + c.file_row_number"
+            f" LEFT JOIN ({_values_sql(side, shards, columns)}) s{n} ON s{n}.r = ([{firsts}])[c.file_index::BIGINT + 1] + c.file_row_number"
         )
         sql += "".join(f", s{n}.{quote(c)}" for c in columns)
     return f"{sql} FROM (SELECT *, file_index, file_row_number FROM {source_sql(shards, union_by_name=union)}) c{joins}"
 
 
-def _pieces(side: Sidecar, shards: Sequence[Shard]) -> list[tuple[str, int]]:
-    """Files that hold a family's columns, finished shards or parts, and the corpus row that each begins with."""
+def _values_sql(side: Sidecar, shards: Sequence[Shard], columns: Sequence[str]) -> str:
+    """SELECT of a family's columns and ``r``, the document's number in the corpus."""
+    inner = ", ".join(quote(c) for c in columns)
+    aligned, loose = _aligned(side, shards), _loose(side, shards)
+    selects = []
+    for files, row in ((aligned, "file_row_number"), (loose, quote(ROW))):
+        if files:
+            starts = ", ".join(str(first) for _, first in files)
+            selects.append(f"SELECT {inner}, ([{starts}])[file_index::BIGINT + 1] + {row} AS r FROM {read_parquet(p for p, _ in files)}")
+    if not loose:
+        return selects[0]
+    # two processes may have computed a document at the same moment
+    values = ", ".join(f"any_value({quote(c)}) AS {quote(c)}" for c in columns)
+    return f"SELECT {values}, r FROM ({' UNION ALL '.join(selects)}) GROUP BY r"
+
+
+def _files(side: Sidecar, shards: Sequence[Shard]) -> list[str]:
+    """Every file that holds a family's columns."""
+    return [path for path, _ in (*_aligned(side, shards), *_loose(side, shards))]
+
+
+def _loose(side: Sidecar, shards: Sequence[Shard]) -> list[tuple[str, int]]:
+    """Pieces, which say themselves what row a value belongs to, and the corpus row that their shard begins with."""
+    return [(str(path), s.first_row) for s in shards for path in side.pieces(s)]
+
+
+def _aligned(side: Sidecar, shards: Sequence[Shard]) -> list[tuple[str, int]]:
+    """Files that hold a family's columns row by row, finished shards or parts, and the corpus row that each begins with."""
     pieces = []
     for shard in shards:
         if side.finished(shard):
@@ -217,7 +239,7 @@ class Database:
         timer = threading.Timer(seconds + 2, connection.interrupt)
         try:
             sides = {side.folder: side for name in signals if (side := coverage.of(name)) is not None}
-            files = [s.path for s in corpus.shards] + [path for side in sides.values() for path, _ in _pieces(side, corpus.shards)]
+            files = [s.path for s in corpus.shards] + [path for side in sides.values() for path in _files(side, corpus.shards)]
             # The files themselves, not their folders: what else lies there stays unseen. A name is checked as it is written in the view too.
             allowed = dict.fromkeys([*map(literal, files), *map(file_literal, files)])
             connection.execute(f"SET allowed_paths = [{', '.join(allowed)}]")

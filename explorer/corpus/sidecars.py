@@ -6,6 +6,10 @@ shard's file appears by rename, so whatever is there is whole, and a killed job 
     signals/<family>@<version>-<parameters hash>/family.json
     signals/<family>@<version>-<parameters hash>/<shard>-<fingerprint>.parquet
     signals/<family>@<version>-<parameters hash>/<shard>-<fingerprint>.parts/00007.parquet
+    signals/<family>@<version>-<parameters hash>/<shard>-<fingerprint>.pieces/<first row>-<rows>-<random>.parquet
+
+A *piece* holds any rows of a shard (column ``_row``): what is on the screen, a selection, a sample, or the next documents of a job
+whose model is slow. Learned families also keep the hash of each text (column ``_text``), so that no text is run twice.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ import json
 import os
 import shutil
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -32,6 +37,8 @@ from explorer.registry import Family, Signal
 
 ARROW = {"float32": pa.float32(), "int64": pa.int64(), "string": pa.string()}
 ROWS_A_GROUP = 131_072
+ROW, TEXT = "_row", "_text"  # beside the values of a piece: row inside the shard, 16-byte hash of the text
+MANY_PIECES = 32  # small ones in a shard before they are merged
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,41 @@ class Sidecar:
         """The file of one row group, there until its shard is finished."""
         return self.folder / f"{shard.sidecar_name}.parts" / f"{row_group:05d}.parquet"
 
+    def pieces_folder(self, shard: Shard) -> Path:
+        """The folder of a shard's pieces, there until the shard is finished."""
+        return self.folder / f"{shard.sidecar_name}.pieces"
+
+    def pieces(self, shard: Shard) -> list[Path]:
+        """Files of the shard's pieces, in the order of their first rows; none once it is finished."""
+        return [] if self.finished(shard) else sorted(self.pieces_folder(shard).glob("[0-9]*.parquet"))
+
+    def there(self, shard: Shard) -> np.ndarray:
+        """Whether each row of the shard has been computed, bool [rows]."""
+        found = np.full(shard.rows, self.finished(shard))
+        if not self.finished(shard):
+            first = 0
+            for i, group in enumerate(shard.row_groups):
+                found[first : first + group.rows] = not self.lacks(shard, i)
+                first += group.rows
+            for path in self.pieces(shard):
+                found[piece_rows(path)] = True
+        return found
+
+    def place(self, shard: Shard, row: int) -> tuple[Path, int] | None:
+        """The file that holds a row of the shard and the row's number in it; None where it has not been computed."""
+        if self.finished(shard):
+            return self.shard_path(shard), row
+        for path in self.pieces(shard):
+            rows = piece_rows(path)
+            at = int(np.searchsorted(rows, row))
+            if at < len(rows) and rows[at] == row:
+                return path, at
+        group = 0
+        while row >= shard.row_groups[group].rows:
+            row, group = row - shard.row_groups[group].rows, group + 1
+        path = self.part_path(shard, group)
+        return (path, row) if path.exists() else None
+
     def finished(self, shard: Shard) -> bool:
         """Whether every row group of the shard has been computed and joined."""
         return self.shard_path(shard).exists()
@@ -73,6 +115,8 @@ class Sidecar:
         """Rows of the shard that have been computed."""
         if self.finished(shard):
             return shard.rows
+        if self.pieces(shard):
+            return int(self.there(shard).sum())
         folder = self.part_path(shard, 0).parent
         if not folder.is_dir():
             return 0
@@ -95,21 +139,30 @@ class Sidecar:
                 pieces.append(pq.ParquetFile(path).read(columns=list(columns)))
             except (OSError, pa.ArrowException):
                 pieces.append(None if group.rows else pa.table({}))
+        patches = [t for path in self.pieces(shard) if (t := _piece(path, [ROW, *columns])) is not None]
         if self.finished(shard):  # joined, and the parts removed, while they were read
             return _checked(self.shard_path(shard), shard, columns)
-        return _fill(pieces, shard, columns)
+        return _patched(_fill(pieces, shard, columns), patches)
 
 
-def sidecar(workspace: Workspace, family: Family, text: str, parameters: Mapping[str, Any] | None = None) -> Sidecar:
-    """Where a family with these parameters keeps (or would keep) its columns."""
-    folder = workspace.path / "signals" / family.key(parameters, text)
-    return Sidecar(folder, family.name, family.version, family.parameters(parameters), tuple(s.name for s in family.signals))
+def sidecar(
+    workspace: Workspace,
+    family: Family,
+    text: str,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    corpus: str = "",
+    kind: str = "signals",
+) -> Sidecar:
+    """Where a family with these parameters keeps (or would keep) its columns; ``corpus`` is the fingerprint for one of corpus scope."""
+    folder = workspace.path / kind / family.key(parameters, text, corpus)
+    return Sidecar(folder, family.title, family.version, family.parameters(parameters), tuple(s.name for s in family.signals))
 
 
-def present(workspace: Workspace, text: str) -> list[Sidecar]:
+def present(workspace: Workspace, text: str, kind: str = "signals") -> list[Sidecar]:
     """All families that have been computed in a workspace for this text column, latest last."""
     found = []
-    for record in (workspace.path / "signals").glob("*/family.json"):
+    for record in (workspace.path / kind).glob("*/family.json"):
         try:
             said = json.loads(record.read_text(encoding="utf-8"))
             if said["text"] != text:
@@ -151,8 +204,9 @@ def forget(side: Sidecar, shard: Shard) -> None:
     """
     try:
         side.shard_path(shard).unlink(missing_ok=True)
-        if side.part_path(shard, 0).parent.exists():
-            shutil.rmtree(side.part_path(shard, 0).parent)
+        for folder in (side.part_path(shard, 0).parent, side.pieces_folder(shard)):
+            if folder.exists():
+                shutil.rmtree(folder)
     except OSError as error:
         raise unwritable(side.folder, error) from error
 
@@ -160,7 +214,7 @@ def forget(side: Sidecar, shard: Shard) -> None:
 def write_part(side: Sidecar, shard: Shard, row_group: int, table: pa.Table) -> None:
     """Keep the columns of one row group, unless another process has finished the shard meanwhile; an only row group is the shard."""
     if len(shard.row_groups) == 1:
-        _write_shard(side, shard, table)
+        write_shard(side, shard, table)
         return
     try:
         write_atomically(side.part_path(shard, row_group), lambda path: pq.write_table(table, path, compression="zstd"))
@@ -179,19 +233,131 @@ def join_parts(side: Sidecar, shard: Shard, signals: Sequence[Signal]) -> None:
             return
         raise
     table = pa.concat_tables(tables) if tables else pa.schema([(s.name, ARROW[s.dtype]) for s in signals]).empty_table()
-    _write_shard(side, shard, table)
+    write_shard(side, shard, table)
     shutil.rmtree(parts, ignore_errors=True)
+    shutil.rmtree(side.pieces_folder(shard), ignore_errors=True)
 
 
-def _write_shard(side: Sidecar, shard: Shard, table: pa.Table) -> None:
-    said = {
+def piece_rows(path: Path) -> np.ndarray:
+    """int64: the rows a piece holds; none where it has been merged into another meanwhile."""
+    table = _piece(path, [ROW])
+    return np.zeros(0, np.int64) if table is None else table[ROW].to_numpy()
+
+
+def write_piece(side: Sidecar, shard: Shard, rows: np.ndarray, table: pa.Table) -> Path | None:
+    """Keep the columns of some rows of a shard, ascending; those that another process has kept meanwhile are left out.
+
+    Returns:
+        The file; None where nothing was left to keep.
+
+    """
+    new = ~side.there(shard)[rows]
+    if not new.any():
+        return None
+    rows, table = rows[new], table.filter(pa.array(new))
+    path = side.pieces_folder(shard) / f"{rows[0]:09d}-{len(rows):06d}-{uuid.uuid4().hex[:8]}.parquet"
+    table = table.append_column(ROW, pa.array(rows, pa.int64()))
+    write_atomically(path, lambda p: pq.write_table(table, p, compression="zstd"))
+    return path
+
+
+def merge_pieces(side: Sidecar, shard: Shard) -> None:
+    """Make one piece of many small ones."""
+    small = [p for p in side.pieces(shard) if int(p.name.split("-")[1]) < ROWS_A_GROUP // 4]
+    if len(small) < MANY_PIECES:
+        return
+    table = pa.concat_tables([pq.ParquetFile(p).read() for p in small])
+    table = table.take(pa.array(np.unique(table[ROW].to_numpy(), return_index=True)[1]))
+    path = side.pieces_folder(shard) / f"{table[ROW][0].as_py():09d}-{len(table):06d}-{uuid.uuid4().hex[:8]}.parquet"
+    write_atomically(path, lambda p: pq.write_table(table, p, compression="zstd"))
+    for old in small:
+        old.unlink(missing_ok=True)
+
+
+def join_pieces(side: Sidecar, shard: Shard) -> None:
+    """Make the shard's file from its pieces, block by block, then remove them; all rows have to be there."""
+    paths = side.pieces(shard)
+    rows = [piece_rows(p) for p in paths]
+    spans = [(r[0], r[-1]) if len(r) else (0, -1) for r in rows]
+    schema = pq.read_schema(paths[0]).remove_metadata()
+    schema = schema.remove(schema.get_field_index(ROW))
+    said = {**_said(side, shard, shard.rows), "explorer.nulls": json.dumps(_nulls_of(paths, schema.names), sort_keys=True)}
+    schema = schema.with_metadata(said)
+
+    def write(path: Path) -> None:
+        with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+            for start in range(0, shard.rows, ROWS_A_GROUP):
+                stop = min(start + ROWS_A_GROUP, shard.rows)
+                here = [p for p, (low, high) in zip(paths, spans, strict=True) if low < stop and high >= start]
+                block = pa.concat_tables([_between(p, start, stop) for p in here])
+                order = np.unique(block[ROW].to_numpy(), return_index=True)[1]
+                if len(order) != stop - start:
+                    raise WorkspaceError(
+                        f"{stop - start - len(order):,} rows of {shard.path!r} are missing from {str(side.folder)!r}. "
+                        "They were removed while it was joined. Score again to fill them in."
+                    )
+                writer.write_table(block.take(pa.array(order)).drop_columns(ROW).cast(schema), row_group_size=ROWS_A_GROUP)
+
+    write_atomically(side.shard_path(shard), write)
+    shutil.rmtree(side.pieces_folder(shard), ignore_errors=True)
+    shutil.rmtree(side.part_path(shard, 0).parent, ignore_errors=True)
+
+
+def _between(path: Path, start: int, stop: int) -> pa.Table:
+    table = pq.ParquetFile(path).read()
+    rows = table[ROW].to_numpy()
+    return table.filter(pa.array((rows >= start) & (rows < stop))).replace_schema_metadata()
+
+
+def _nulls_of(paths: Sequence[Path], names: Sequence[str]) -> dict[str, int]:
+    """Nulls a column over all pieces, from their footers."""
+    counts = dict.fromkeys((n for n in names if n != TEXT), 0)
+    for path in paths:
+        footer = pq.read_metadata(path)
+        for g in range(footer.num_row_groups):
+            for c in range(footer.num_columns):
+                column = footer.row_group(g).column(c)
+                name = column.path_in_schema.split(".")[0]
+                if name in counts and column.statistics is not None and column.statistics.has_null_count:
+                    counts[name] += column.statistics.null_count
+    return counts
+
+
+def _piece(path: Path, columns: Sequence[str]) -> pa.Table | None:
+    try:
+        return pq.ParquetFile(path).read(columns=list(columns))
+    except (OSError, pa.ArrowException):
+        return None
+
+
+def _patched(table: pa.Table, patches: Sequence[pa.Table]) -> pa.Table:
+    """The table with the rows of the pieces in their places."""
+    if not patches:
+        return table
+    patch = pa.concat_tables(patches)
+    places = np.full(table.num_rows, -1, np.int64)
+    places[patch[ROW].to_numpy()] = np.arange(patch.num_rows)
+    import pyarrow.compute as pc
+
+    mask = pa.array(places >= 0)
+    taken = patch.drop_columns(ROW).take(pa.array(np.maximum(places, 0)))
+    return pa.table({n: pc.if_else(mask, taken[n], table[n].cast(taken[n].type)) for n in table.column_names})
+
+
+def _said(side: Sidecar, shard: Shard, rows: int) -> dict[str, str]:
+    return {
         "explorer.family": side.family,
         "explorer.version": str(side.version),
-        "explorer.parameters": json.dumps(side.parameters, sort_keys=True, default=str),
+        "explorer.parameters": json.dumps(dict(side.parameters), sort_keys=True, default=str),
         "explorer.fingerprint": shard.fingerprint,
-        "explorer.rows": str(table.num_rows),
-        "explorer.nulls": json.dumps({name: table[name].null_count for name in table.column_names}, sort_keys=True),
+        "explorer.rows": str(rows),
     }
+
+
+def write_shard(side: Sidecar, shard: Shard, table: pa.Table) -> None:
+    """Write a shard's finished file: a column a signal, a row a document."""
+    nulls = {name: table[name].null_count for name in table.column_names}
+    said = {**_said(side, shard, table.num_rows), "explorer.nulls": json.dumps(nulls, sort_keys=True)}
     table = table.combine_chunks().replace_schema_metadata(said)
     write_atomically(side.shard_path(shard), lambda path: pq.write_table(table, path, compression="zstd", row_group_size=ROWS_A_GROUP))
 
@@ -214,7 +380,7 @@ def to_table(signals: Sequence[Signal], values: Mapping[str, Any], valid: np.nda
             import pyarrow.compute as pc
 
             column = pc.if_else(pa.array(valid), column, pa.scalar(None, column.type))
-        columns[signal.name] = column.cast(ARROW[signal.dtype])
+        columns[signal.name] = column if signal.dtype == "vector" else column.cast(ARROW[signal.dtype])
     return pa.table(columns)
 
 
@@ -255,11 +421,12 @@ class _Listing:
 
     finished: frozenset[str]
     parts: Mapping[str, frozenset[str]]
+    pieces: Mapping[str, tuple[Path, ...]]
     folders: tuple[Path, ...]
 
     @classmethod
     def of(cls, folder: Path) -> _Listing:
-        finished, parts, folders = set(), {}, [folder]
+        finished, parts, pieces, folders = set(), {}, {}, [folder]
         with suppress(OSError), os.scandir(folder) as entries:
             for entry in entries:
                 stem, dot, ending = entry.name.rpartition(".")
@@ -269,14 +436,32 @@ class _Listing:
                     folders.append(folder / entry.name)
                     with suppress(OSError):
                         parts[stem] = frozenset(n.removesuffix(".parquet") for n in os.listdir(entry.path) if not n.startswith("."))
-        return cls(frozenset(finished), parts, tuple(folders))
+                elif dot and ending == "pieces":
+                    folders.append(folder / entry.name)
+                    pieces[stem] = tuple(sorted(Path(entry.path).glob("[0-9]*.parquet")))
+        return cls(frozenset(finished), parts, pieces, tuple(folders))
 
     def rows(self, shard: Shard) -> int:
         """Rows of a shard that have been computed."""
         if shard.sidecar_name in self.finished:
             return shard.rows
-        there = self.parts.get(shard.sidecar_name)
-        return sum(g.rows for i, g in enumerate(shard.row_groups) if f"{i:05d}" in there) if there else 0
+        there = self.parts.get(shard.sidecar_name, frozenset())
+        pieces = self.pieces.get(shard.sidecar_name, ())
+        if not pieces:
+            return sum(g.rows for i, g in enumerate(shard.row_groups) if f"{i:05d}" in there) if there else 0
+        known = np.zeros(shard.rows, bool)
+        first = 0
+        for i, group in enumerate(shard.row_groups):
+            known[first : first + group.rows] = f"{i:05d}" in there
+            first += group.rows
+        for path in pieces:
+            known[piece_rows(path)] = True
+        return int(known.sum())
+
+    def any(self, shard: Shard) -> bool:
+        """Whether anything of a shard has been computed."""
+        name = shard.sidecar_name
+        return name in self.finished or bool(self.pieces.get(name)) or (name in self.parts and self.rows(shard) > 0)
 
 
 class Coverage:
@@ -296,7 +481,7 @@ class Coverage:
         self._rows: dict[Path, int] = {}
         self.sidecars: list[Sidecar] = []
         for side, listing in found:
-            if any(s.sidecar_name in listing.finished or (s.sidecar_name in listing.parts and listing.rows(s)) for s in self.shards):
+            if any(map(listing.any, self.shards)):
                 self.sidecars.append(side)
                 self._rows[side.folder] = sum(map(listing.rows, self.shards))
         self._by_column: dict[str, Sidecar] = {}

@@ -1,7 +1,9 @@
-"""Score a corpus on this machine: row group by row group, in threads (kernels release the GIL), resumable after a kill.
+"""Score a corpus on this machine, resumable after a kill; what is already there is never computed again.
 
-Memory is bounded by the row groups in flight, and a very large row group is read in slices. Each row group becomes one part
-file a family (`explorer.corpus.sidecars`); what is already there is never computed again.
+Heuristics go row group by row group, in threads (kernels release the GIL): each row group becomes one part file a family
+(`explorer.corpus.sidecars`), and memory is bounded by the row groups in flight, very large ones read in slices. Learned families,
+and any family asked for chosen rows only, go piece by piece (`explorer.engine.pieces`); those of corpus scope see it all
+(`explorer.engine.whole`).
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,9 @@ from explorer.corpus.roles import is_text
 from explorer.corpus.scored import modified, remember
 from explorer.corpus.sidecars import Sidecar, declare, forget, join_parts, sidecar, to_table, write_part
 from explorer.corpus.workspace import remove_leftovers
+from explorer.engine.pieces import score_pieces
+from explorer.engine.progress import Progress, ScoreReport, together
+from explorer.engine.whole import score_whole
 from explorer.errors import CorpusError, ExplorerError, SignalError
 from explorer.primitives.batch import Batch
 from explorer.registry import Family, families, find
@@ -31,49 +36,6 @@ from explorer.registry import Family, families, find
 SLICE = 16 * 1024**2  # text bytes computed at once by a worker; the n-gram kernels need about 20 times as much
 SLICE_ROWS = 32_768  # rows computed at once: footers say too little of dictionary-encoded text
 HEURISTICS = "heuristics"  # every family that needs neither a model nor a tokenizer
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a job is. ``rate`` and ``remaining`` come from the rows of this run alone; ``doing`` names what is not yet scoring."""
-
-    state: str
-    done_rows: int
-    total_rows: int
-    reused_rows: int
-    done_bytes: int
-    seconds: float
-    doing: str = ""
-
-    @property
-    def rate(self) -> float | None:
-        """Documents a second, None before the first row group is done."""
-        fresh = self.done_rows - self.reused_rows
-        return fresh / self.seconds if fresh > 0 and self.seconds > 0 else None
-
-    @property
-    def remaining(self) -> float | None:
-        """Seconds left at this rate, None while unknown."""
-        rate = self.rate
-        return (self.total_rows - self.done_rows) / rate if rate else None
-
-
-@dataclass(frozen=True)
-class ScoreReport:
-    """What a scoring run did."""
-
-    families: tuple[str, ...]
-    rows: int
-    computed: int
-    reused: int
-    seconds: float
-    text_bytes: int
-    nulls: Mapping[str, int] = field(default_factory=dict)
-    cancelled: bool = False
-
-    def __str__(self) -> str:
-        said = f"{', '.join(self.families)}: {self.computed:,} documents computed, {self.reused:,} of {self.rows:,} were there already, in {self.seconds:.1f} s"
-        return f"{said}; stopped before the end, run it again to carry on" if self.cancelled else said
 
 
 @dataclass(frozen=True)
@@ -91,9 +53,11 @@ def score(
     names: Sequence[str],
     *,
     parameters: Mapping[str, Mapping[str, Any]] | None = None,
+    rows: Sequence[int] | np.ndarray | None = None,
     workers: int | None = None,
     limit: int | None = None,
     again: bool = False,
+    device: str = "auto",
     on_progress: Callable[[Progress], None] | None = None,
     cancel: threading.Event | None = None,
 ) -> ScoreReport:
@@ -101,31 +65,87 @@ def score(
 
     Args:
         corpus: the corpus to score.
-        names: families, single signals (the signal's whole family is computed, since it costs the same), or "heuristics":
-            every family that needs neither a model nor a tokenizer.
-        parameters: by family name, its keyword parameters.
+        names: families, single signals (the signal's whole family is computed, since it costs the same), "heuristics"
+            (every family that needs neither a model nor a tokenizer), or "family:alias" (beside itself, with other parameters).
+        parameters: by family name as given in ``names``, its keyword parameters.
+        rows: numbers of the documents to score; all by default.
         workers: threads; the machine's processors by default.
         limit: only the row groups that hold the first ``limit`` documents.
         again: remove what these families have computed for the files in question first, and compute it anew.
-        on_progress: called after each row group.
-        cancel: when set, no further row group is started and the report says so.
+        device: what models run on: "auto", "cpu", "cuda", "cuda:1" or "mps".
+        on_progress: called after each row group or piece.
+        cancel: when set, no further one is started and the report says so.
 
     Returns:
         What was computed and what was there already.
 
     Raises:
         SignalError: an unknown name or parameter, or a family failed on a document.
+        ModelError: a model is not on this machine, or the device is not there.
         WorkspaceError: the workspace cannot be written; what was finished before is kept.
         CorpusError: row groups could not be read; raised at the end, when all others have been computed and kept.
 
     """
+    from explorer.models import device as devices
+    from explorer.models.hub import settled
+
     chosen = _families(names)
-    unknown = set(parameters or {}) - {f.name for f in chosen}
+    unknown = set(parameters or {}) - {f.title for f in chosen}
     if unknown:
         raise SignalError(
-            f"Parameters were given for {sorted(unknown)[0]!r}, which is not scored. Scored: {', '.join(f.name for f in chosen)}. Add it to the signals or leave its parameters out."
+            f"Parameters were given for {sorted(unknown)[0]!r}, which is not scored. Scored: {', '.join(f.title for f in chosen)}. Add it to the signals or leave its parameters out."
         )
-    sides = [(f, sidecar(corpus.workspace, f, corpus.roles.text, (parameters or {}).get(f.name))) for f in chosen]
+    given = {f.title: (parameters or {}).get(f.title) or {} for f in chosen}
+    tell, stop = on_progress or (lambda _: None), cancel or threading.Event()
+    asked = None if rows is None else np.unique(np.asarray(rows, np.int64))
+    if asked is not None and len(asked) and (asked[0] < 0 or asked[-1] >= len(corpus)):
+        raise SignalError(
+            f"Document {int(asked[0] if asked[0] < 0 else asked[-1]):,} does not exist. The corpus has {len(corpus):,}, numbered from 0. Name rows among them."
+        )
+    if asked is None and limit is not None:
+        asked_learned: np.ndarray | None = np.arange(min(limit, len(corpus)))
+    else:
+        asked_learned = asked
+    kernels = [f for f in chosen if f.scope == "document" and not f.learned and asked is None]
+    by_piece = [f for f in chosen if f.scope == "document" and (f.learned or asked is not None)]
+    reports = []
+    if kernels:
+        reports.append(_score_row_groups(corpus, kernels, given, workers, limit, again, tell, stop))
+    for family in by_piece:
+        if stop.is_set():
+            break
+        wanted = settled(family.parameters(given[family.title]), corpus.workspace.path) if family.learned else given[family.title]
+        side = sidecar(corpus.workspace, family, corpus.roles.text, wanted)
+        side.folder.parent.mkdir(parents=True, exist_ok=True)
+        declare(side, corpus.roles.text, again=again)
+        remove_leftovers(side.folder)
+        for shard in corpus.shards if again else []:
+            forget(side, shard)
+        with devices.using(device):
+            about = devices.current().about if family.learned else ""
+            reports.append(score_pieces(corpus, family, side, asked_learned, device=about, on_progress=tell, cancel=stop))
+        remember(corpus.workspace, [(side, s) for s in corpus.shards if side.finished(s)], {})
+    for family in (f for f in chosen if f.scope == "corpus"):
+        if stop.is_set():
+            break
+        with devices.using(device):
+            reports.append(score_whole(corpus, family, given[family.title], again=again, on_progress=tell, cancel=stop))
+    return together(reports)
+
+
+def _score_row_groups(
+    corpus: Corpus,
+    chosen: Sequence[Family],
+    given: Mapping[str, Mapping[str, Any]],
+    workers: int | None,
+    limit: int | None,
+    again: bool,
+    tell: Callable[[Progress], None],
+    stop: threading.Event,
+) -> ScoreReport:
+    """Heuristics over all documents, row group by row group."""
+    names = ", ".join(f.title for f in chosen)
+    sides = [(f, sidecar(corpus.workspace, f, corpus.roles.text, given[f.title])) for f in chosen]
     corpus.workspace.folder("signals")
     for _, side in sides:
         declare(side, corpus.roles.text, again=again)
@@ -135,14 +155,14 @@ def score(
     times = {(side.folder.name, s.path): modified(s) for s in corpus.shards for _, side in sides if not side.finished(s)}
     tasks, total, reused = _plan(corpus, sides, limit)
     done, done_bytes, nulls = reused, 0, dict.fromkeys((s.name for f in chosen for s in f.signals), 0)
-    tell = on_progress or (lambda _: None)
-    stop = cancel or threading.Event()
     for family, side in sides if tasks else []:
-        tell(Progress("running", done, total, reused, 0, 0.0, f"preparing {family.name} (kernels are compiled once an installation)"))
+        tell(
+            Progress("running", done, total, reused, 0, 0.0, f"preparing {family.name} (kernels are compiled once an installation)", names)
+        )
         if not stop.is_set():
             family.compute(Batch.of(["A first document."]), **side.parameters)
     started = time.monotonic()
-    tell(Progress("running", done, total, reused, 0, 0.0))
+    tell(Progress("running", done, total, reused, 0, 0.0, "", names))
     left = Counter(task.shard.path for task in tasks)
     damaged: list[CorpusError] = []
     for task, outcome in _run(corpus, tasks, workers or os.cpu_count() or 1, stop):
@@ -157,23 +177,28 @@ def score(
         left[task.shard.path] -= 1
         if not left[task.shard.path]:
             _finish(task.shard, sides)
-        tell(Progress("running", done, total, reused, done_bytes, time.monotonic() - started))
+        tell(Progress("running", done, total, reused, done_bytes, time.monotonic() - started, "", names))
     for shard in corpus.shards:
         _finish(shard, sides)
     remember(corpus.workspace, [(side, s) for s in corpus.shards for _, side in sides if side.finished(s)], times)
     seconds = time.monotonic() - started
     if damaged:
-        tell(Progress("failed", done, total, reused, done_bytes, seconds))
+        tell(Progress("failed", done, total, reused, done_bytes, seconds, "", names))
         raise _summed_up(damaged, done, total)
     cancelled = stop.is_set() and done < total
-    tell(Progress("cancelled" if cancelled else "done", done, total, reused, done_bytes, seconds))
+    tell(Progress("cancelled" if cancelled else "done", done, total, reused, done_bytes, seconds, "", names))
     return ScoreReport(tuple(f.name for f in chosen), total, done - reused, reused, seconds, done_bytes, nulls, cancelled)
 
 
 def score_texts(texts: Sequence[str | None], names: Sequence[str], parameters: Mapping[str, Mapping[str, Any]] | None = None) -> pa.Table:
     """The same signals for a few texts at once, nothing stored: what is on the screen, a rewrite just made, a notebook cell."""
-    batch = Batch.of(texts)
-    tables = [_compute(f, batch, f.parameters((parameters or {}).get(f.name))) for f in _families(names)]
+    batch, tables = Batch.of(texts), []
+    for family in _families(names):
+        if family.scope == "corpus":
+            raise SignalError(
+                f"{family.title!r} compares all documents of a corpus, not a few texts. Score the corpus: corpus.score({family.title!r})"
+            )
+        tables.append(_compute(family, batch, family.parameters((parameters or {}).get(family.title))))
     return pa.table({name: t[name] for t in tables for name in t.column_names})
 
 
@@ -197,13 +222,15 @@ def _families(names: Sequence[str]) -> list[Family]:
     chosen: dict[str, Family] = {}
     for name in names:
         for item in heuristics() if name == HEURISTICS else [find(name)]:
-            chosen[item.name] = item
+            chosen[item.title] = item
     return list(chosen.values())
 
 
 def heuristics() -> list[Family]:
     """The families that read text alone and take neither a model nor a tokenizer."""
-    return [f for f in families().values() if f.reads == ("text",) and not {"model", "tokenizer"} & set(f.defaults)]
+    return [
+        f for f in families().values() if f.scope == "document" and f.reads == ("text",) and not {"model", "tokenizer"} & set(f.defaults)
+    ]
 
 
 def _first_shards(corpus: Corpus, limit: int | None) -> list[Shard]:

@@ -47,6 +47,10 @@ class Batch:
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
+    def take(self, chosen: np.ndarray) -> Batch:
+        """Some of the documents, by place, in the order asked for."""
+        return Batch(self._array.take(pa.array(chosen)), {role: column.take(pa.array(chosen)) for role, column in self.columns.items()})
+
     def texts(self) -> list[str | None]:
         """Decoded documents; invalid UTF-8 becomes U+FFFD. For signals that cannot avoid Python strings."""
         return [None if v is None else v.decode("utf-8", "replace") for v in self._array.to_pylist()]

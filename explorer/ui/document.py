@@ -229,17 +229,10 @@ def _computed(corpus: Corpus, coverage: Coverage, row: int) -> dict[str, float]:
     shard = next(s for s in corpus.shards if s.first_row <= row < s.first_row + s.rows)
     found: dict[str, float] = {}
     for side in coverage.sidecars:
-        at, names = row - shard.first_row, [name for name in side.columns if coverage.of(name) is side]
-        if side.finished(shard):
-            path = side.shard_path(shard)
-        else:
-            group = 0
-            while at >= shard.row_groups[group].rows:
-                at -= shard.row_groups[group].rows
-                group += 1
-            path = side.part_path(shard, group)
-            if not path.exists():
-                continue
+        names = [name for name in side.columns if coverage.of(name) is side]
+        if (place := side.place(shard, row - shard.first_row)) is None:
+            continue
+        path, at = place
         file = pq.ParquetFile(path)
         group = 0
         while at >= (rows := file.metadata.row_group(group).num_rows):
@@ -258,7 +251,9 @@ def _rule(corpus: Corpus, threshold: Threshold | None, stored: bool) -> tuple[Th
 @st.cache_data(max_entries=64, show_spinner="Scoring this document …")
 def _on_the_spot(text: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for name in families():
+    for name, family in families().items():
+        if family.learned or family.scope == "corpus":
+            continue  # models are run when they are asked for
         try:
             table = score_texts([text], [name])
         except (ExplorerError, ImportError):

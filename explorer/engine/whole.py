@@ -1,0 +1,61 @@
+"""Families of corpus scope (duplicates, clusters, a map): computed for all documents at once, kept row by row like any signal."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from explorer.corpus.corpus import Corpus
+from explorer.corpus.sidecars import Sidecar, declare, forget, sidecar, to_table, write_shard
+from explorer.engine.progress import Progress, ScoreReport
+from explorer.registry import Cancelled, CorpusRun, Family
+
+
+def score_whole(
+    corpus: Corpus,
+    family: Family,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    again: bool = False,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+    cancel: threading.Event | None = None,
+) -> ScoreReport:
+    """Compute a family of corpus scope unless it is there for this corpus as it is now."""
+    n, stop = len(corpus), cancel or threading.Event()
+    side = sidecar(corpus.workspace, family, corpus.roles.text, parameters, corpus=corpus.fingerprint)
+    started = time.monotonic()
+    if all(map(side.finished, corpus.shards)) and not again:
+        on_progress(Progress("done", n, n, n, 0, 0.0, "", family.title))
+        return ScoreReport((family.title,), n, 0, n, 0.0, 0)
+
+    def tell(done: int, total: int, doing: str) -> None:
+        on_progress(Progress("running", done, total, 0, 0, time.monotonic() - started, doing, family.title))
+
+    corpus.workspace.folder("signals", side.folder.name)
+    tell(0, n, f"preparing {family.title}")
+    try:
+        columns = family.compute(CorpusRun(corpus, side.folder, tell, stop), **side.parameters)
+    except Cancelled:
+        on_progress(Progress("cancelled", 0, n, 0, 0, time.monotonic() - started, "", family.title))
+        return ScoreReport((family.title,), n, 0, 0, time.monotonic() - started, 0, cancelled=True)
+    nulls = write_columns(corpus, family, side, columns, again=again)
+    seconds = time.monotonic() - started
+    on_progress(Progress("done", n, n, 0, corpus.text_size, seconds, "", family.title))
+    return ScoreReport((family.title,), n, n, 0, seconds, corpus.text_size, nulls)
+
+
+def write_columns(corpus: Corpus, family: Family, side: Sidecar, columns: Mapping[str, Any], *, again: bool = True) -> dict[str, int]:
+    """Keep columns that hold a value for every document, replacing what was there; the nulls of each."""
+    table = to_table(family.signals, columns, np.ones(len(corpus), bool)).replace_schema_metadata()
+    if table.num_rows != len(corpus):
+        raise ValueError(f"{family.title} gave {table.num_rows:,} values for {len(corpus):,} documents")
+    declare(side, corpus.roles.text, again=again)
+    for shard in corpus.shards:
+        forget(side, shard)
+        write_shard(side, shard, pa.table(table.slice(shard.first_row, shard.rows)))
+    return {name: table[name].null_count for name in table.column_names}
