@@ -20,7 +20,7 @@ import time
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -48,6 +48,8 @@ class JobProgress:
         error: the one message of a job that failed.
         doing: what it does before there is a rate; empty otherwise.
         updated: seconds since the epoch.
+        device: what its model runs on; empty without one.
+        memory: bytes that it holds, of the GPU where it uses one.
 
     """
 
@@ -59,6 +61,8 @@ class JobProgress:
     error: str = ""
     updated: float = 0.0
     doing: str = ""
+    device: str = ""
+    memory: int = 0
 
 
 @dataclass(frozen=True)
@@ -297,6 +301,16 @@ def _created(pid: int) -> float:
         return 0.0
 
 
+def _memory() -> int:
+    """Bytes this process holds: of the GPU where it uses one, else of the machine."""
+    import psutil
+
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available() and torch.cuda.memory_reserved():
+        return int(torch.cuda.memory_reserved())
+    return int(psutil.Process().memory_info().rss)
+
+
 class Reporter:
     """The job's own side: writes its progress, at most about three times a second, and its last word."""
 
@@ -306,15 +320,17 @@ class Reporter:
         self._now = JobProgress("running", updated=time.time())
         self._write()
 
-    def show(self, done: int, total: int, rate: float | None, remaining: float | None, doing: str = "") -> None:
+    def show(self, done: int, total: int, rate: float | None, remaining: float | None, doing: str = "", device: str = "") -> None:
         """Say how far it is."""
-        self._now = JobProgress("running", done, total, rate, remaining, updated=time.time(), doing=doing)
-        if time.monotonic() - self._last >= PROGRESS_EVERY:
+        if time.monotonic() - self._last >= PROGRESS_EVERY or done == total:
+            self._now = JobProgress("running", done, total, rate, remaining, "", time.time(), doing, device, _memory())
             self._write()
+        else:
+            self._now = replace(self._now, done=done, total=total, rate=rate, remaining=remaining, doing=doing)
 
     def end(self, state: State, error: str = "") -> None:
         """Say how it ended; nothing is written after this."""
-        self._now = JobProgress(state, self._now.done, self._now.total, self._now.rate, None, error, time.time())
+        self._now = replace(self._now, state=state, remaining=None, error=error, updated=time.time(), doing="")
         self._write()
 
     def _write(self) -> None:

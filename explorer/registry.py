@@ -82,8 +82,8 @@ class Family:
 
     @property
     def learned(self) -> bool:
-        """Whether a model is run: on any set of rows, never twice on the same text."""
-        return self.scope == "document" and "model" in self.defaults
+        """Whether a model is run: on any set of rows, never twice on the same text. Its ``model`` is then a name or path, "" if there is no default."""
+        return self.scope == "document" and isinstance(self.defaults.get("model"), str)
 
     @property
     def title(self) -> str:

@@ -2,11 +2,12 @@
 
 import streamlit as st
 
-from explorer.errors import ExplorerError
+from explorer.errors import EmbeddingError, ExplorerError, ModelError
 from explorer.ui import documents
 from explorer.ui.document import read_document
 from explorer.ui.errors import guarded, show
 from explorer.ui.frame import question
+from explorer.ui.scoring import embed_panel
 from explorer.ui.state import current_corpus, current_selection
 
 corpus = current_corpus()
@@ -26,6 +27,8 @@ with guarded("finding documents"):
     elif isinstance(error := future.exception(), ExplorerError):
         answer("The search could not be run.")
         show(error)
+        if isinstance(error, EmbeddingError | ModelError):
+            embed_panel(corpus)
     else:
         found = future.result()
         answer(documents.answer(corpus, found, what, within))
@@ -34,7 +37,7 @@ with guarded("finding documents"):
             with st.container(key="documents_split"):
                 left, right = st.columns([6, 7], gap="medium")
                 with left:
-                    row = documents.listing(corpus, rows, page, pages, what, columns)
+                    row = documents.listing(corpus, found, page, pages, what, columns)
                 with right, guarded("reading a document"):
                     read_document(corpus, current_selection(), row, what)
         else:

@@ -10,7 +10,7 @@ from explorer.ui import distributions, rules
 from explorer.ui.errors import guarded, plain
 from explorer.ui.format import counted, exact
 from explorer.ui.frame import go, heading, question
-from explorer.ui.scoring import start_scoring
+from explorer.ui.scoring import grow, score_panel
 from explorer.ui.state import corpus_key, current_corpus, current_selection
 
 corpus, selection = current_corpus(), current_selection()
@@ -50,20 +50,14 @@ def row(name: str) -> dict[str, object]:
     }
 
 
+with guarded("offering to score"):
+    targets = score_panel(
+        corpus, known, [f.name for f in known.values() if f.scope == "document" and not f.learned and "tokenizer" not in f.defaults]
+    )
+    grow(corpus)
 with st.container(horizontal=True, vertical_alignment="bottom"):
     wanted = st.text_input("Find a signal", placeholder="name, unit, paper …", key="sig_find", width=260)
     only = st.segmented_control("Show", ["all", "computed"], default="all", key="sig_show")
-    chosen_families = st.multiselect("Families to score", list(known), key="sig_families", placeholder="all families without parameters")
-    targets = chosen_families or [f.name for f in known.values() if all(v is not None for v in f.defaults.values()) or f.name != "tokens"]
-    st.button(
-        f"Score all {counted(len(corpus), 'document')}",
-        type="primary",
-        key="sig_score",
-        disabled=not len(corpus),
-        on_click=start_scoring,
-        args=(corpus, targets),
-        help=f"Starts a job: {', '.join(targets)}. What is computed already is not computed again.",
-    )
     st.toggle(
         "Try on 200 documents",
         key="sig_try",
@@ -88,7 +82,9 @@ if st.session_state.get("sig_redundant"):
         distributions.redundancy(corpus, numeric)
 if st.session_state.get("sig_try"):
     with guarded("trying the signals"):
-        distributions.sample_histograms(*tried(corpus_key(corpus), tuple(targets)), len(corpus))
+        distributions.sample_histograms(
+            *tried(corpus_key(corpus), tuple(t for t in targets if known[t].scope == "document" and not known[t].learned)), len(corpus)
+        )
 if not names:
     st.info(f"No signal matches {plain(repr(wanted))}." if wanted else "Nothing is computed yet.", icon=":material/search_off:")
     st.stop()

@@ -34,6 +34,15 @@ def corpus_options(command: Command) -> Command:
     return click.argument("paths", nargs=-1, required=True, metavar="PATH...")(command)
 
 
+def scope_options(command: Command) -> Command:
+    """Add ``--filters``, ``--sample`` and ``--seed``: which documents to run on."""
+    command = click.option("--seed", type=int, default=0, help="Of the sample [default: 0].")(command)
+    about = "Only so many of them, drawn from every source in proportion."
+    command = click.option("--sample", type=click.IntRange(1), metavar="N", help=about)(command)
+    kind = click.Path(exists=True, dir_okay=False)
+    return click.option("--filters", type=kind, metavar="FILE", help="Only the documents that pass a filters file.")(command)
+
+
 def json_option(command: Command) -> Command:
     """Add ``--json``."""
     return click.option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout.")(command)

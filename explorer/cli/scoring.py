@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from explorer.cli.options import corpus_options, json_option, opened
+from explorer.cli.options import corpus_options, json_option, opened, scope_options
 from explorer.cli.output import Stopped, note, print_json, print_table
 from explorer.errors import SignalError
 
 if TYPE_CHECKING:
-    from explorer.engine.local import Progress, ScoreReport
+    from explorer.engine.progress import Progress, ScoreReport
     from explorer.jobs import Reporter
     from explorer.registry import Family
 
@@ -71,7 +71,8 @@ def _described(family: Family) -> dict[str, Any]:
         "about": family.about,
         "source": family.source,
         "reads": list(family.reads),
-        "scope": "document",
+        "scope": family.scope,
+        "learned": family.learned,
         "parameters": {k: v if isinstance(v, str | int | float | bool | None) else str(v) for k, v in family.defaults.items()},
         "signals": columns,
     }
@@ -84,6 +85,8 @@ def _described(family: Family) -> dict[str, Any]:
 @click.option("--workers", type=click.IntRange(1), help="Threads [default: the machine's processors].")
 @click.option("--limit", type=click.IntRange(1), help="Only the row groups of the first so many documents.")
 @click.option("--again", is_flag=True, help="Remove these families' scores of the files first and compute them anew.")
+@scope_options
+@click.option("--device", default="auto", metavar="DEVICE", help="What models run on: auto, cpu, cuda, cuda:1, mps [default: auto].")
 @json_option
 @click.pass_obj
 def score(
@@ -95,29 +98,29 @@ def score(
     workers: int | None,
     limit: int | None,
     again: bool,
+    filters: str | None,
+    sample: int | None,
+    seed: int,
+    device: str,
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Compute signals for every document that lacks them.
+    """Compute signals for every document that lacks them, or for those of a selection or sample.
 
-    It may be stopped at any time (Ctrl-C): the row groups in flight are finished and kept, and the same command carries on.
-    """
+    It may be stopped at any time (Ctrl-C): the row groups or pieces in flight are finished and kept, and the same command carries on.
+
+    \b
+    explorer score data/ -s heuristics
+    explorer score data/ -s fineweb_edu --sample 2000 --device cuda
+    explorer score data/ -s perplexity:small -p perplexity:small.model=PATH
+    """  # noqa: D301
     corpus = opened(paths, workspace, options)
     wanted = [name for part in names for name in part.split(",") if name.strip()]
-    report = compute(corpus, [n.strip() for n in wanted], reporter, parse_parameters(parameters), workers=workers, limit=limit, again=again)
+    how: dict[str, Any] = {"workers": workers, "limit": limit, "again": again, "device": device}
+    how["rows"] = rows_of(corpus, filters, sample, seed)
+    report = compute(corpus, [n.strip() for n in wanted], reporter, parse_parameters(parameters), **how)
     if as_json:
-        print_json(
-            {
-                "families": list(report.families),
-                "documents": report.rows,
-                "computed": report.computed,
-                "reused": report.reused,
-                "seconds": report.seconds,
-                "text_bytes": report.text_bytes,
-                "nulls": dict(report.nulls),
-                "workspace": str(corpus.workspace.path),
-            }
-        )
+        print_json(as_record(report) | {"workspace": str(corpus.workspace.path)})
         return
     click.echo(str(report))
     never = [name for name, n in report.nulls.items() if n and n == report.computed]
@@ -134,30 +137,61 @@ def compute(
     names: list[str],
     reporter: Reporter | None = None,
     parameters: dict[str, dict[str, Any]] | None = None,
-    *,
-    workers: int | None = None,
-    limit: int | None = None,
-    again: bool = False,
+    **how: Any,
 ) -> ScoreReport:
-    """Score with a bar or a job's record, and stop in good order when asked to.
+    """Score with a bar or a job's record, and stop in good order when asked to; ``how`` is passed on.
+
+    Raises:
+        Stopped: it was asked to stop before the end.
+
+    """
+    from explorer.engine.local import score as compute_signals
+
+    return watched("scoring", reporter, lambda **seen: compute_signals(corpus, names, parameters=parameters, **how, **seen))
+
+
+def rows_of(corpus: Any, filters: str | None, sample: int | None, seed: int) -> Any:
+    """Documents that a command is to run on: those that pass a filters file, or a sample; None for all."""
+    if filters is None and sample is None:
+        return None
+    from explorer.selection.filters import Filters
+    from explorer.selection.scope import scope
+
+    return scope(corpus, Filters.load(filters) if filters else None, sample, seed=seed)
+
+
+def as_record(report: ScoreReport) -> dict[str, Any]:
+    """A report for ``--json``."""
+    return {
+        "families": list(report.families),
+        "documents": report.rows,
+        "computed": report.computed,
+        "reused": report.reused,
+        "same_text": report.same,
+        "seconds": report.seconds,
+        "text_bytes": report.text_bytes,
+        "nulls": dict(report.nulls),
+        "device": report.device,
+    }
+
+
+def watched(label: str, reporter: Reporter | None, run: Callable[..., ScoreReport]) -> ScoreReport:
+    """``run(on_progress=…, cancel=…)`` with a bar or a job's record, stopped in good order when asked to.
 
     Raises:
         Stopped: it was asked to stop before the end.
 
     """
     from explorer.engine.bars import progress_bar
-    from explorer.engine.local import score as compute_signals
 
-    with stopping() as cancel, progress_bar("scoring") as bar:
+    with stopping() as cancel, progress_bar(label) as bar:
 
         def show(progress: Progress) -> None:
             bar(progress)
             if reporter is not None:
-                reporter.show(progress.done_rows, progress.total_rows, progress.rate, progress.remaining, progress.doing)
+                reporter.show(progress.done_rows, progress.total_rows, progress.rate, progress.remaining, progress.doing, progress.device)
 
-        report = compute_signals(
-            corpus, names, parameters=parameters, workers=workers, limit=limit, again=again, on_progress=show, cancel=cancel
-        )
+        report = run(on_progress=show, cancel=cancel)
     if report.cancelled:
         done = report.computed + report.reused
         raise Stopped(f"Stopped: {done:,} of {report.rows:,} documents are scored and kept. Run the same command again to carry on.")
@@ -176,7 +210,7 @@ def stopping() -> Iterator[threading.Event]:
         if cancel.is_set() and number == signals_of_the_system.SIGINT:
             raise KeyboardInterrupt
         cancel.set()
-        note("Stopping when the row groups in flight are done; press Ctrl-C again to stop at once.")
+        note("Stopping when what is in flight is done; press Ctrl-C again to stop at once.")
 
     watched = (signals_of_the_system.SIGINT, signals_of_the_system.SIGTERM)
     before: list[Callable[..., Any] | int | None] = [signals_of_the_system.signal(number, stop) for number in watched]
@@ -205,7 +239,7 @@ def parse_parameters(given: tuple[str, ...]) -> dict[str, dict[str, Any]]:
         if not (equals and dot and family and key):
             raise SignalError(f"Parameter {item!r} cannot be read. It is FAMILY.KEY=VALUE. Example: -p language.max_chars=2000")
         try:
-            found.setdefault(find(family).name, {})[key] = yaml.safe_load(value)
+            found.setdefault(find(family).title, {})[key] = yaml.safe_load(value)
         except yaml.YAMLError as error:
             raise SignalError(
                 f"The value of parameter {item!r} cannot be read. It is a number, true, false, null or a text. Put it in quotes."

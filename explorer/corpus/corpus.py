@@ -25,6 +25,7 @@ from explorer.errors import CorpusError
 
 if TYPE_CHECKING:
     from explorer.corpus.columns import Columns
+    from explorer.corpus.search import Found, Mode
     from explorer.embeddings.store import Embeddings
     from explorer.engine.progress import Progress, ScoreReport
     from explorer.selection.filters import Filters
@@ -152,9 +153,55 @@ class Corpus:
 
     def embeddings(self, model: str | None = None) -> Embeddings:
         """The vectors that `embed` computed, of the model used last unless one is named."""
-        from explorer.embeddings.store import embeddings
+        from explorer.embeddings.store import embeddings, stored
 
-        return embeddings(self, model)
+        now = tuple((s.side.folder.name, s.side.run, s.rows) for s in stored(self))
+        known = self._vectors.get(model)
+        if known is None or known[0] != now:
+            self._vectors.clear()  # two sets of vectors are seldom needed, and are large
+            known = self._vectors[model] = (now, embeddings(self, model))
+        return known[1]
+
+    @cached_property
+    def _vectors(self) -> dict[str | None, tuple[object, Embeddings]]:
+        return {}
+
+    def search(
+        self, text: str, *, mode: Mode = "contains", n: int = 20, within: Selection | np.ndarray | None = None, match_case: bool = False
+    ) -> pl.DataFrame:
+        """The first documents that hold a text or match an expression, or those nearest to it in meaning.
+
+        Args:
+            text: what to look for.
+            mode: "contains", "regex" (RE2) or "meaning" (needs `embed`).
+            n: how many.
+            within: a selection or numbers of documents to look among.
+            match_case: whether capitals count.
+
+        Returns:
+            ``_row``, ``score`` (the cosine; null unless by meaning), and the columns of the files.
+
+        """
+        from explorer.corpus.search import Search, search
+        from explorer.embeddings.meaning import by_meaning
+
+        rows = None if within is None else within if isinstance(within, np.ndarray) else np.sort(within.rows())
+        if mode == "meaning":
+            found = by_meaning(self, text, n, within=rows)
+        else:
+            found = search(self, Search(text, mode, match_case), rows)
+        return self._ranked(found, n)
+
+    def similar(self, rows: int | list[int], *, n: int = 20, within: Selection | np.ndarray | None = None) -> pl.DataFrame:
+        """The documents most like one or several others; as `search`."""
+        from explorer.embeddings.meaning import like
+
+        among = None if within is None else within if isinstance(within, np.ndarray) else np.sort(within.rows())
+        return self._ranked(like(self, rows, n, within=among), n)
+
+    def _ranked(self, found: Found, n: int) -> pl.DataFrame:
+        scores = pl.Series("score", found.scores[:n] if found.scores is not None else [None] * len(found.rows[:n]), pl.Float32)
+        return self.documents(np.asarray(found.rows[:n], np.int64)).insert_column(1, scores)
 
     def select(self, what: str | Filters | Threshold | Iterable[Threshold] | None = None) -> Selection:
         """The documents that pass a recipe, thresholds, or a predicate such as ``"faithfulness >= 0.8"``."""

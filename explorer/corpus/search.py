@@ -18,7 +18,7 @@ from explorer.errors import SelectionError
 if TYPE_CHECKING:
     from explorer.corpus.corpus import Corpus
 
-Mode = Literal["contains", "regex"]
+Mode = Literal["contains", "regex", "meaning"]
 Rows = Sequence[int] | np.ndarray
 
 SECONDS = 60.0  # after which a search is given up
@@ -30,7 +30,8 @@ class Search:
 
     Attributes:
         text: what the document's text must hold; empty for every document.
-        mode: "contains" takes it as it is written, "regex" as a regular expression (RE2: no look-around, no back references).
+        mode: "contains" takes it as it is written, "regex" as a regular expression (RE2: no look-around, no back references),
+            "meaning" as a query over embeddings (`explorer.embeddings.meaning`), which asks for no word of the text.
         match_case: whether capitals count.
         where: a further SQL predicate over columns and signals.
         sort: a column or computed signal; None for the corpus' order.
@@ -48,7 +49,9 @@ class Search:
     def predicate(self, column: str) -> str:
         """The search as SQL over a text column; empty when every document matches."""
         parts = []
-        if self.text and self.mode == "regex":
+        if self.mode == "meaning":
+            pass
+        elif self.text and self.mode == "regex":
             parts.append(f"regexp_matches({quote(column)}, {literal(self.text)}, '{'c' if self.match_case else 'i'}')")
         elif self.text and self.match_case:
             parts.append(f"contains({quote(column)}, {literal(self.text)})")
@@ -60,10 +63,20 @@ class Search:
 
 @dataclass(frozen=True)
 class Found:
-    """Numbers of the documents that match, in the order asked for, and how long it took."""
+    """Documents that match, in the order asked for.
+
+    Attributes:
+        rows: their numbers.
+        seconds: how long it took.
+        scores: float32, the cosine of each with the query, of a search by meaning; else None.
+        searched: how many documents had a vector and could have been found.
+
+    """
 
     rows: Rows
     seconds: float
+    scores: np.ndarray | None = None
+    searched: int = 0
 
 
 def search(corpus: Corpus, what: Search, within: np.ndarray | None = None, *, seconds: float = SECONDS) -> Found:
@@ -103,7 +116,7 @@ def hits(text: str, what: Search, most: int = 2000) -> list[tuple[int, int]]:
 
     A regular expression that Python's engine does not know, or one that could take it very long, marks nothing.
     """
-    if not what.text:
+    if not what.text or what.mode == "meaning":
         return []
     if what.mode == "contains":
         flags = 0 if what.match_case else re.IGNORECASE

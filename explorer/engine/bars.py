@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 
-from explorer.engine.local import Progress
+from explorer.engine.progress import Progress
 
 
 @contextmanager
@@ -31,10 +31,14 @@ def progress_bar(label: str) -> Iterator[Callable[[Progress], None]]:
         ) as bar:
             task = bar.add_task(label, total=None, rate="")
             yield lambda p: bar.update(
-                task, description=p.doing or label, total=p.total_rows, completed=p.done_rows, rate=f"{p.rate:,.0f}/s" if p.rate else ""
+                task, description=p.doing or f"{label} {p.of}".strip(), total=p.total_rows, completed=p.done_rows, rate=_rate(p.rate)
             )
         return
     yield _Lines(label).show
+
+
+def _rate(rate: float | None) -> str:
+    return "" if not rate else f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s"
 
 
 class _Lines:
@@ -53,7 +57,7 @@ class _Lines:
         if progress.state == "running" and now - self._last < 5:
             return
         self._last = now
-        rate = f", {progress.rate:,.0f}/s" if progress.rate else ""
+        rate = f", {_rate(progress.rate)}" if progress.rate else ""
         left = f", {progress.remaining:,.0f} s left" if progress.remaining and progress.state == "running" else ""
         print(
             f"{self._label}: {progress.done_rows:,} of {progress.total_rows:,} documents{rate}{left} ({progress.state})",

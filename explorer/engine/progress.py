@@ -42,8 +42,8 @@ class ScoreReport:
 
     Attributes:
         families: what was computed.
-        rows: documents asked for, once for each run that several families needed.
-        computed, reused: documents computed now, and those that were there already.
+        rows: documents asked for.
+        computed, reused: documents for which something was computed now, and those for which all was there already.
         same: of the computed, documents whose text had been scored elsewhere, so that no model was run.
         seconds: of the run.
         text_bytes: of the computed documents.
@@ -75,11 +75,12 @@ def together(reports: Sequence[ScoreReport]) -> ScoreReport:
     """Several runs as one."""
     if len(reports) == 1:
         return reports[0]
+    rows, computed = max((r.rows for r in reports), default=0), max((r.computed for r in reports), default=0)
     return ScoreReport(
         families=tuple(name for r in reports for name in r.families),
-        rows=sum(r.rows for r in reports),
-        computed=sum(r.computed for r in reports),
-        reused=sum(r.reused for r in reports),
+        rows=rows,
+        computed=computed,
+        reused=rows - computed,
         seconds=sum(r.seconds for r in reports),
         text_bytes=sum(r.text_bytes for r in reports),
         nulls={name: n for r in reports for name, n in r.nulls.items()},

@@ -13,6 +13,8 @@ import streamlit as st
 from explorer.corpus.corpus import Corpus
 from explorer.corpus.search import Search, hits
 from explorer.corpus.sidecars import Coverage
+from explorer.embeddings.meaning import like
+from explorer.embeddings.store import stored
 from explorer.engine.local import score_texts
 from explorer.errors import ExplorerError
 from explorer.registry import families, find_signal
@@ -21,7 +23,7 @@ from explorer.selection.threshold import Threshold
 from explorer.ui import state
 from explorer.ui.errors import guarded
 from explorer.ui.format import about, counted, exact, number, share, short, size
-from explorer.ui.frame import heading
+from explorer.ui.frame import go, heading
 from explorer.ui.ranks import Rank, rank
 from explorer.ui.reader import WINDOW, Span, count_invisible, repeated_lines, text_html
 
@@ -38,6 +40,8 @@ def read_document(corpus: Corpus, selection: Selection, row: int, what: Search) 
         _head(corpus, row, record, text)
     with guarded("judging the document"):
         _verdict(corpus, selection, row)
+    with guarded("offering similar documents"):
+        _more_like_this(corpus, row)
     views = ["Text", "Signals", "Metadata"] + (["As C4 edits it"] if "c4" in families() else [])
     view = (
         st.segmented_control("View", views, default="Text", key="reader_view", label_visibility="collapsed", persist_state="session")
@@ -67,6 +71,22 @@ def _head(corpus: Corpus, row: int, record: dict[str, Any], text: str | None) ->
             f'<span title="{exact(len(text))} characters, {exact(n_bytes)} bytes">{short(len(text))} characters · {size(n_bytes)}</span>'
         )
     st.html(f'<div class="document-head">{" · ".join(said)}</div>')
+
+
+def _more_like_this(corpus: Corpus, row: int) -> None:
+    if not stored(corpus):
+        return
+
+    def find() -> None:
+        with guarded("finding similar documents"):
+            found = like(corpus, row, 100)
+            state.look_at(f"row {exact(row)} and the 100 documents most like it", rows=[row, *(int(r) for r in found.rows)])
+            st.session_state.documents_row = row
+
+    if st.button(
+        "More like this", key="reader_like", type="tertiary", icon=":material/hub:", on_click=find, help="By meaning, nearest first"
+    ):
+        go("documents")
 
 
 def _verdict(corpus: Corpus, selection: Selection, row: int) -> None:

@@ -12,6 +12,7 @@ import streamlit as st
 
 from explorer.corpus.corpus import Corpus
 from explorer.corpus.search import Found, Search, hits, search, sortable
+from explorer.embeddings.meaning import by_meaning
 from explorer.errors import ExplorerError
 from explorer.registry import find_signal
 from explorer.selection.filters import as_filters
@@ -50,7 +51,9 @@ def toolbar(corpus: Corpus) -> tuple[Search, str, list[str]]:
             label_visibility="collapsed",
             **shared,
         )
-        mode = st.segmented_control("Search as", ["contains", "regex"], key="documents_mode", label_visibility="collapsed", **shared)
+        mode = st.segmented_control(
+            "Search as", ["contains", "regex", "meaning"], key="documents_mode", label_visibility="collapsed", **shared
+        )
         case = st.toggle("Aa", key="documents_case", help="Capitals count", **shared)
         within = st.segmented_control(
             "Among",
@@ -104,7 +107,11 @@ def results(corpus: Corpus, what: Search, within: str) -> Future[Found]:
             asked = np.array(focus.rows, np.int64)
             asked = asked[(asked >= 0) & (asked < len(corpus))]
             rows = asked if rows is None else asked[np.isin(asked, rows)]
-        return search(corpus, what, rows)
+        if what.mode != "meaning" or not what.text:
+            return search(corpus, what, rows)
+        if what.where:
+            rows = np.asarray(search(corpus, replace(what, sort=None), rows).rows, np.int64)
+        return by_meaning(corpus, what.text, within=rows)
 
     return later(key, find, WAIT)
 
@@ -113,6 +120,9 @@ def answer(corpus: Corpus, found: Found, what: Search, within: str) -> str:
     """The sentence under the title, in HTML without anything from the data."""
     n, total = len(found.rows), len(corpus)
     among = {"kept": " among the kept", "dropped": " among the dropped"}.get(within, "") if state.current_filters() else ""
+    if found.scores is not None:
+        of = short(found.searched) if found.searched == total else f"{short(found.searched)} embedded of {short(total)}"
+        return f"The <b>{short(n)}</b> documents nearest in meaning among {of}{among}, best first, found in {duration(found.seconds)}."
     if what.text:
         return f'<b title="{exact(n)}">{short(n)}</b> of {short(total)} documents match{among}, found in {duration(found.seconds)}.'
     if n == total:
@@ -168,15 +178,19 @@ def opened(rows: list[int]) -> int | None:
     return row
 
 
-def listing(corpus: Corpus, rows: list[int], page: int, pages: int, what: Search, columns: list[str]) -> int | None:
-    """Draw the list; the document to read."""
+def listing(corpus: Corpus, found: Found, page: int, pages: int, what: Search, columns: list[str]) -> int | None:
+    """Draw one page of the list; the document to read."""
+    begin = (page - 1) * PAGE
+    rows = [int(r) for r in found.rows[begin : begin + PAGE]]
+    scores = None if found.scores is None else found.scores[begin : begin + PAGE]
     now = opened(rows)
     selection = state.current_selection()
     kept = selection.mask() if selection.filters else None
     lines = []
     numbers = {c: corpus.columns.numbers(c) for c in columns}
-    for row, group, text in _texts(state.corpus_key(corpus), tuple(rows), what, corpus):
+    for at, (row, group, text) in enumerate(_texts(state.corpus_key(corpus), tuple(rows), what, corpus)):
         cells = [number(float(numbers[c][row])) for c in columns]
+        cells = cells if scores is None else [f"{scores[at]:.2f}", *cells]
         lines.append(Line(row, group, f"row {exact(row)}", text, cells, None if kept is None else bool(kept[row])))
 
     def open_it() -> None:
@@ -192,6 +206,8 @@ def listing(corpus: Corpus, rows: list[int], page: int, pages: int, what: Search
             st.session_state.pop("documents_row", None)
 
     heads = [Column(c, s.about if (s := find_signal(c)) else f"column {c}") for c in columns]
+    if scores is not None:
+        heads.insert(0, Column("similarity", "cosine with the query, 1 is the same direction"))
     group = corpus.roles.source or "row"
     title = f"{exact((page - 1) * PAGE + 1)} to {exact((page - 1) * PAGE + len(rows))}"
     document_list(

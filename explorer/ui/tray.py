@@ -11,7 +11,7 @@ from explorer.corpus.corpus import Corpus
 from explorer.jobs import ENDED, Job
 from explorer.ui import errors
 from explorer.ui.errors import guarded
-from explorer.ui.format import duration, exact, share, short
+from explorer.ui.format import duration, exact, share, short, size
 
 LOOK_EVERY = 1.0  # seconds
 MOST_ENDED = 3
@@ -46,13 +46,15 @@ def _running(job: Job) -> None:
     said += [progress.doing] if progress.doing else []
     said += [f"{short(progress.rate)}/s"] if progress.rate else []
     said += [f"{duration(progress.remaining)} left"] if progress.remaining else []
+    said += [progress.device] if progress.device else []
+    said += [f"{size(progress.memory)} held"] if progress.memory and progress.device else []
     st.html(
         f'<div class="job"><b>{escape(job.label)}</b><span class="quiet">{share(part) if progress.total else ""}</span>'
         f'<div class="track" role="progressbar" aria-valuenow="{100 * part:.0f}" aria-label="{escape(job.label, quote=True)}"><i style="width:{100 * part:.1f}%"></i></div>'
         f'<div class="quiet" title="{exact(progress.done)} of {exact(progress.total)} documents">{escape(" · ".join(said))}</div></div>'
     )
     if (job.folder / "cancel").exists():
-        st.caption("Stopping: the row groups in flight are finished and kept.")
+        st.caption("Stopping: what is in flight is finished and kept.")
     elif st.button("Cancel", key=f"cancel_{job.id}", type="tertiary", help="Stop; what is finished is kept"):
         with guarded("stopping a job"):
             job.cancel()
