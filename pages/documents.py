@@ -23,7 +23,7 @@ with guarded("finding documents"):
     future = documents.results(corpus, what, within)
     if not future.done():
         answer("Searching …")
-        documents.searching(future)
+        documents.searching(future, what)
     elif isinstance(error := future.exception(), ExplorerError):
         answer("The search could not be run.")
         show(error)

@@ -6,7 +6,7 @@ import streamlit as st
 
 from explorer.engine.local import score_sample
 from explorer.registry import families, find_signal
-from explorer.ui import distributions, rules
+from explorer.ui import agreement, distributions, rules
 from explorer.ui.errors import guarded, plain
 from explorer.ui.format import counted, exact
 from explorer.ui.frame import go, heading, question
@@ -68,6 +68,11 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         key="sig_redundant",
         help="Rank correlation of everything computed: signals that order documents alike need only one cut",
     )
+    st.toggle(
+        "Do two agree?",
+        key="sig_agree",
+        help="Two scorers against each other: overlap against chance, documents they disagree on, and whom each favours",
+    )
 
 names = [
     n
@@ -80,6 +85,9 @@ names.sort(key=lambda n: not (coverage.of(n) or n in own))
 if st.session_state.get("sig_redundant"):
     with guarded("comparing all signals"):
         distributions.redundancy(corpus, numeric)
+if st.session_state.get("sig_agree"):
+    with guarded("comparing two scorers"):
+        agreement.section(selection, numeric)
 if st.session_state.get("sig_try"):
     with guarded("trying the signals"):
         distributions.sample_histograms(

@@ -476,7 +476,9 @@ class Coverage:
         self._looked = time.time_ns()
         top = workspace.path / "signals"
         found = [(side, _Listing.of(side.folder)) for side in present(workspace, text)]
-        self._folders = (top, *(folder for _, listing in found for folder in listing.folders))
+        # those without a record yet too: it may be written in a moment, and their own folder is then all that changes
+        begun = sorted(str(p) for p in top.glob("*") if p.is_dir())
+        self._folders = (top, *map(Path, begun), *(folder for _, listing in found for folder in listing.folders[1:]))
         self._modified = _modified(self._folders)
         self._rows: dict[Path, int] = {}
         self.sidecars: list[Sidecar] = []

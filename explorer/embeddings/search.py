@@ -52,9 +52,14 @@ class Vectors(Protocol):
     """
 
     @property
-    def rows(self) -> np.ndarray: ...
+    def rows(self) -> np.ndarray:
+        """Numbers of the documents."""
+        ...
+
     @property
-    def matrix(self) -> np.ndarray: ...
+    def matrix(self) -> np.ndarray:
+        """A vector a row."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -104,7 +109,9 @@ class Index:
 
         """
         if matrix.ndim != 2:
-            raise EmbeddingError(f"Vectors have shape {matrix.shape}. An index needs a matrix [documents, dimension]. Give one vector a row.")
+            raise EmbeddingError(
+                f"Vectors have shape {matrix.shape}. An index needs a matrix [documents, dimension]. Give one vector a row."
+            )
         m, d = matrix.shape
         codes, step, error = np.zeros((m, d), np.int8), np.zeros(m, np.float32), np.zeros(m, np.float32)
         usable = np.zeros(m, bool)

@@ -41,6 +41,7 @@ def score_pieces(
     side: Sidecar,
     rows: np.ndarray | None,
     *,
+    join: bool = True,
     device: str = "",
     on_progress: Callable[[Progress], None] = lambda progress: None,
     cancel: threading.Event | None = None,
@@ -52,6 +53,7 @@ def score_pieces(
         family: of document scope.
         side: where its values are kept.
         rows: numbers of documents; None for all.
+        join: whether pieces are made into files; one of several processes leaves that to its parent.
         device: what it runs on, said in the progress and the report.
         on_progress: called after each piece.
         cancel: when set, no further piece is begun.
@@ -62,7 +64,7 @@ def score_pieces(
     """
     stop = cancel or threading.Event()
     tell = on_progress
-    wanted = _wanted(corpus, side, rows)
+    wanted = wanted_rows(corpus, side, rows)
     total = len(corpus) if rows is None else len(rows)
     left = sum(len(inner) for _, inner in wanted)
     reused = done = total - left
@@ -71,14 +73,15 @@ def score_pieces(
     started = time.monotonic()
     tell(Progress("running", done, total, reused, 0, 0.0, f"loading {family.title}" if left else "", family.title, device))
     for shard, inner in wanted:
-        merge_pieces(side, shard)
+        if join:
+            merge_pieces(side, shard)
         reader = _Reader(corpus, shard, inner, sorted(set(family.reads) - {"text"}))
         while not stop.is_set() and (piece := reader.take(size)) is not None:
             begun = time.monotonic()
             here, batch = piece
             table, ran = _piece(family, side, batch, shard)
             write_piece(side, shard, here, table)
-            same += len(here) - ran
+            same += int(batch.valid.sum()) - ran
             done += len(here)
             done_bytes += int(batch.offsets[-1] - batch.offsets[0])
             for name in nulls:
@@ -86,9 +89,11 @@ def score_pieces(
             # a piece of repeated texts says nothing about the rate
             size = _next_size(len(here), time.monotonic() - begun) if ran > len(here) // 2 else size
             tell(Progress("running", done, total, reused, done_bytes, time.monotonic() - started, "", family.title, device))
-        if not side.finished(shard) and side.there(shard).all():
+        if join and not side.finished(shard) and side.there(shard).all():
             join_pieces(side, shard)
-    for shard in corpus.shards:  # those that had all their rows in pieces already, when a run was killed before joining them
+    for shard in (
+        corpus.shards if join else ()
+    ):  # those that had all their rows in pieces already, when a run was killed before joining them
         if not side.finished(shard) and (side.pieces(shard) and side.there(shard).all()):
             join_pieces(side, shard)
     cancelled = stop.is_set() and done < total
@@ -97,7 +102,7 @@ def score_pieces(
     return ScoreReport((family.title,), total, done - reused, reused, seconds, done_bytes, nulls, cancelled, same, device)
 
 
-def _wanted(corpus: Corpus, side: Sidecar, rows: np.ndarray | None) -> list[tuple[Shard, np.ndarray]]:
+def wanted_rows(corpus: Corpus, side: Sidecar, rows: np.ndarray | None) -> list[tuple[Shard, np.ndarray]]:
     """Rows inside each shard that are asked for and not there."""
     found = []
     for shard in corpus.shards:

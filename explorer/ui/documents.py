@@ -54,7 +54,7 @@ def toolbar(corpus: Corpus) -> tuple[Search, str, list[str]]:
         mode = st.segmented_control(
             "Search as", ["contains", "regex", "meaning"], key="documents_mode", label_visibility="collapsed", **shared
         )
-        case = st.toggle("Aa", key="documents_case", help="Capitals count", **shared)
+        case = st.toggle("Aa", key="documents_case", help="Capitals count", disabled=mode == "meaning", **shared)
         within = st.segmented_control(
             "Among",
             ["all", "kept", "dropped"],
@@ -69,10 +69,11 @@ def toolbar(corpus: Corpus) -> tuple[Search, str, list[str]]:
             key="documents_sort",
             label_visibility="collapsed",
             width=165,
+            disabled=mode == "meaning",  # nearest first
             format_func=lambda c: c if c == ORDER else f"by {c}",
             **shared,
         )
-        up = st.toggle("Lowest first", key="documents_up", disabled=sort == ORDER, **shared)
+        up = st.toggle("↑", key="documents_up", disabled=sort == ORDER or mode == "meaning", help="Lowest first", **shared)
         chosen = st.multiselect(
             "Figures beside the text",
             numeric,
@@ -356,9 +357,10 @@ def _sql_answer(corpus: Corpus) -> None:
             st.bar_chart(rows.select(x, y), x=x, y=y, height=260)
 
 
-def searching(future: Future[Found]) -> None:
+def searching(future: Future[Found], what: Search) -> None:
     """What is shown while a search runs on."""
-    st.html('<p class="quiet">Searching every text. The list appears by itself; change the search at any time.</p>')
+    doing = "Loading the vectors and the model that made them, once" if what.mode == "meaning" else "Searching every text"
+    st.html(f'<p class="quiet">{doing}. The list appears by itself; change the search at any time.</p>')
     watch(future, caption="searching …")
 
 
