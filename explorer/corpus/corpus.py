@@ -99,7 +99,7 @@ class Corpus:
     def coverage(self) -> Coverage:
         """What has been computed so far (looked up anew when the workspace has changed: jobs add to it)."""
         if not self._coverages or not self._coverages[0].current():
-            self._coverages[:] = [Coverage(self.workspace, self.shards, self.roles.text)]
+            self._coverages[:] = [Coverage(self.workspace, self.shards, self.roles.text, self.fingerprint)]
         return self._coverages[0]
 
     @cached_property

@@ -159,13 +159,17 @@ def sidecar(
     return Sidecar(folder, family.title, family.version, family.parameters(parameters), tuple(s.name for s in family.signals))
 
 
-def present(workspace: Workspace, text: str, kind: str = "signals") -> list[Sidecar]:
-    """All families that have been computed in a workspace for this text column, latest last."""
+def present(workspace: Workspace, text: str, kind: str = "signals", corpus: str = "") -> list[Sidecar]:
+    """All families that have been computed in a workspace for this text column, latest last.
+
+    Those of corpus scope (duplicates, clusters) only where they were computed for this very corpus: document numbers of another
+    mean nothing here.
+    """
     found = []
     for record in (workspace.path / kind).glob("*/family.json"):
         try:
             said = json.loads(record.read_text(encoding="utf-8"))
-            if said["text"] != text:
+            if said["text"] != text or said.get("corpus", corpus) != corpus:
                 continue
             found.append(
                 (
@@ -178,8 +182,8 @@ def present(workspace: Workspace, text: str, kind: str = "signals") -> list[Side
     return [item for _, item in sorted(found, key=lambda pair: (pair[0], pair[1].folder.name))]
 
 
-def declare(side: Sidecar, text: str, *, again: bool = False) -> None:
-    """Write the record that says what a sidecar folder holds, and whether it is computed again."""
+def declare(side: Sidecar, text: str, *, again: bool = False, corpus: str = "") -> None:
+    """Write the record that says what a sidecar folder holds, for which corpus where that matters, and whether it is computed again."""
     try:
         run = json.loads((side.folder / "family.json").read_text(encoding="utf-8")).get("run", 0)
     except (OSError, ValueError, AttributeError):
@@ -191,7 +195,7 @@ def declare(side: Sidecar, text: str, *, again: bool = False) -> None:
         "columns": list(side.columns),
         "text": text,
         "run": run + again,
-    }
+    } | ({"corpus": corpus} if corpus else {})
     write_json(side.folder / "family.json", record)
 
 
@@ -471,11 +475,11 @@ class Coverage:
     the column is then called ``<name>_column`` wherever signals can be named too (`renamed`).
     """
 
-    def __init__(self, workspace: Workspace, shards: Sequence[Shard], text: str) -> None:
+    def __init__(self, workspace: Workspace, shards: Sequence[Shard], text: str, corpus: str = "") -> None:
         self.shards = tuple(shards)
         self._looked = time.time_ns()
         top = workspace.path / "signals"
-        found = [(side, _Listing.of(side.folder)) for side in present(workspace, text)]
+        found = [(side, _Listing.of(side.folder)) for side in present(workspace, text, corpus=corpus)]
         # those without a record yet too: it may be written in a moment, and their own folder is then all that changes
         begun = sorted(str(p) for p in top.glob("*") if p.is_dir())
         self._folders = (top, *map(Path, begun), *(folder for _, listing in found for folder in listing.folders[1:]))

@@ -26,6 +26,7 @@ from explorer.corpus.roles import is_text
 from explorer.corpus.scored import modified, remember
 from explorer.corpus.sidecars import Sidecar, declare, forget, join_parts, sidecar, to_table, write_part
 from explorer.corpus.workspace import remove_leftovers
+from explorer.engine.gpus import score_in_processes, spread
 from explorer.engine.pieces import score_pieces
 from explorer.engine.progress import Progress, ScoreReport, together
 from explorer.engine.whole import score_whole
@@ -69,7 +70,7 @@ def score(
             (every family that needs neither a model nor a tokenizer), or "family:alias" (beside itself, with other parameters).
         parameters: by family name as given in ``names``, its keyword parameters.
         rows: numbers of the documents to score; all by default.
-        workers: threads; the machine's processors by default.
+        workers: threads of heuristics, the machine's processors by default; processes of a model, by default one for every GPU.
         limit: only the row groups that hold the first ``limit`` documents.
         again: remove what these families have computed for the files in question first, and compute it anew.
         device: what models run on: "auto", "cpu", "cuda", "cuda:1" or "mps".
@@ -122,8 +123,14 @@ def score(
         for shard in corpus.shards if again else []:
             forget(side, shard)
         with devices.using(device):
-            about = devices.current().about if family.learned else ""
-            reports.append(score_pieces(corpus, family, side, asked_learned, device=about, on_progress=tell, cancel=stop))
+            count = len(corpus) if asked_learned is None else len(asked_learned)
+            names = spread(device, workers, count) if family.learned else [device]
+            if len(names) > 1:
+                task = {"score": family.title, "parameters": dict(side.parameters)}
+                reports.append(score_in_processes(corpus, family, side, task, asked_learned, names, on_progress=tell, cancel=stop))
+            else:
+                about = devices.current().about if family.learned else ""
+                reports.append(score_pieces(corpus, family, side, asked_learned, device=about, on_progress=tell, cancel=stop))
         remember(corpus.workspace, [(side, s) for s in corpus.shards if side.finished(s)], {})
     for family in (f for f in chosen if f.scope == "corpus"):
         if stop.is_set():

@@ -27,7 +27,7 @@ def score_whole(
 ) -> ScoreReport:
     """Compute a family of corpus scope unless it is there for this corpus as it is now."""
     n, stop = len(corpus), cancel or threading.Event()
-    side = sidecar(corpus.workspace, family, corpus.roles.text, parameters, corpus=corpus.fingerprint)
+    side = sidecar(corpus.workspace, family, corpus.roles.text, parameters, corpus=identity(corpus, family, parameters))
     started = time.monotonic()
     if all(map(side.finished, corpus.shards)) and not again:
         on_progress(Progress("done", n, n, n, 0, 0.0, "", family.title))
@@ -49,12 +49,23 @@ def score_whole(
     return ScoreReport((family.title,), n, n, 0, seconds, corpus.text_size, nulls)
 
 
+def identity(corpus: Corpus, family: Family, parameters: Mapping[str, Any] | None = None) -> str:
+    """What decides the answer beside the parameters: the corpus, and the vectors of a family that reads embeddings."""
+    if "embeddings" not in family.defaults:
+        return corpus.fingerprint
+    from explorer.embeddings.store import stored
+
+    model = (parameters or {}).get("embeddings")
+    read = [s for s in stored(corpus) if not model or model in (s.model, s.side.folder.name)]
+    return f"{corpus.fingerprint} {read[-1].side.folder.name} {read[-1].side.run} {read[-1].rows}" if read else corpus.fingerprint
+
+
 def write_columns(corpus: Corpus, family: Family, side: Sidecar, columns: Mapping[str, Any], *, again: bool = True) -> dict[str, int]:
     """Keep columns that hold a value for every document, replacing what was there; the nulls of each."""
     table = to_table(family.signals, columns, np.ones(len(corpus), bool)).replace_schema_metadata()
     if table.num_rows != len(corpus):
         raise ValueError(f"{family.title} gave {table.num_rows:,} values for {len(corpus):,} documents")
-    declare(side, corpus.roles.text, again=again)
+    declare(side, corpus.roles.text, again=again, corpus=corpus.fingerprint if family.scope == "corpus" else "")
     for shard in corpus.shards:
         forget(side, shard)
         write_shard(side, shard, pa.table(table.slice(shard.first_row, shard.rows)))
