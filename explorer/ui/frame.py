@@ -30,6 +30,7 @@ from explorer.ui.navigation import go, has_page, navigate
 from explorer.ui.tray import tray
 
 _HERE = Path(__file__).parent
+LONG = 160  # characters of a condition that the bar shows
 FAVICON = _HERE / "static" / "favicon.png"
 
 
@@ -245,10 +246,18 @@ def describe(filters: Filters) -> str:
         said = f"{said} + {own}" if said else own
     parts = [said] if said else []
     if filters.where:
-        parts.append(f"where {' '.join(filters.where.split())}")
+        parts.append(f"where {_condition(filters.where)}")
     if filters.sample:
         parts.append(f"sampled: {filters.sample.method}")
     return " · ".join(parts)
+
+
+def _condition(where: str) -> str:
+    """An SQL condition in a line; a lasso is some kilobytes of it."""
+    line = " ".join(where.split())
+    if len(line) > LONG and "map_x" in line and "map_y" in line:
+        return "a lasso on the map"
+    return line if len(line) <= LONG else f"{line[:LONG]}…"
 
 
 def rule_lines(filters: Filters) -> list[str]:

@@ -11,6 +11,8 @@ PAGES = {
     "Look": (
         ("overview", "Overview", "What is in here? Size, sources, lengths, problems, and what to do next."),
         ("documents", "Documents", "Search, sort and read single documents; ask with SQL."),
+        ("map", "Map", "What are the themes? Documents about the same thing side by side."),
+        ("duplicates", "Duplicates", "What is repeated? Copies, near copies and boilerplate, side by side, and what keeping one saves."),
         ("signals", "Signals", "What can be measured, and how it is distributed."),
     ),
     "Decide": (
