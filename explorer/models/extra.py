@@ -18,8 +18,6 @@ PACKAGES = {
     "huggingface_hub": "to find models",
     "model2vec": "to embed texts with static vectors",
     "fasttext": "to run and train fastText classifiers",
-    "sklearn": "to train scorers and find clusters",
-    "umap": "to lay out the map",
     "gguf": "to read GGUF weights",
     "httpx": "to ask a model behind an endpoint",
 }
