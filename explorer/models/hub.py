@@ -50,7 +50,7 @@ def resolve(model: str, revision: str | None = None, *, pickled: bool = False, f
 
     """
     path = Path(model).expanduser()
-    if path.exists():
+    if model and path.exists():
         return Resolved(path.absolute(), content(str(path)), model)
     if model in PACKAGED and find_spec(PACKAGED[model][0]) is not None:
         return _packaged(model)
@@ -69,7 +69,7 @@ def settled(parameters: Mapping[str, Any], workspace: Path | None = None) -> dic
     if not isinstance(model, str) or "revision" not in found:
         return found
     resolved = resolve(model, found["revision"], pickled=bool(found.get("pickled")), file=str(found.get("file") or ""))
-    return found if Path(model).expanduser().exists() else {**found, "revision": resolved.revision}
+    return found if model and Path(model).expanduser().exists() else {**found, "revision": resolved.revision}
 
 
 @lru_cache(maxsize=8)
