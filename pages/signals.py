@@ -18,7 +18,7 @@ answer = question("What can I measure, and how is it distributed?")
 coverage = corpus.coverage()
 known = families()
 numeric = corpus.columns.numeric()
-own = [name for name in numeric if find_signal(name) is None]
+own = [name for name in numeric if coverage.of(name) is None]  # columns of the files, one named like a signal that is not computed too
 signals = [s for f in known.values() for s in f.signals]
 computed = [s for s in signals if coverage.of(s.name)]
 answer(
@@ -37,7 +37,7 @@ def tried(key: object, targets: tuple[str, ...]) -> tuple[dict[str, np.ndarray],
 
 
 def row(name: str) -> dict[str, object]:
-    signal = find_signal(name)
+    signal = None if name in own else find_signal(name)
     scored = coverage.scored_rows(name) if signal else len(corpus)
     return {
         "signal": name,
@@ -76,7 +76,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
 
 names = [
     n
-    for n in ([*own, *(s.name for s in signals)] if only != "computed" else [*own, *coverage.columns()])
+    for n in dict.fromkeys([*own, *coverage.columns(), *(s.name for s in signals if only != "computed")])
     if not wanted
     or wanted.lower()
     in f"{n} {getattr(find_signal(n), 'about', '')} {getattr(find_signal(n), 'source', '')} {getattr(find_signal(n), 'unit', '')}".lower()

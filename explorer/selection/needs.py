@@ -49,6 +49,7 @@ def needs(corpus: Corpus, filters: Filters) -> Needs:
     """Compare what filters read with what the corpus has."""
     there = {*corpus.schema.names, *corpus.coverage().columns()}
     lacking = [name for name in signals_read(corpus, filters) if name not in there]
-    signals = tuple(name for name in lacking if find_signal(name))
-    wanted = {s.family for name in signals if (s := find_signal(name))}
-    return Needs(tuple(name for name in families() if name in wanted), signals, tuple(name for name in lacking if not find_signal(name)))
+    # how a family under an alias was set up is not known from its name
+    known = {name: s.family for name in lacking if (s := find_signal(name)) and ":" not in s.family}
+    unknown = tuple(name for name in lacking if name not in known)
+    return Needs(tuple(name for name in families() if name in known.values()), tuple(known), unknown)

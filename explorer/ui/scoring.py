@@ -168,7 +168,7 @@ def offer_to_score(corpus: Corpus, lacking: Needs) -> None:
     """Say what is not computed and offer to compute it, or show how far that is."""
     if lacking.unknown:
         st.warning(
-            f"The corpus has no column {plain(', '.join(lacking.unknown))}. Remove that rule, or open a corpus that has it.",
+            f"The corpus has no column {plain(', '.join(lacking.unknown))}. Remove that rule, open a corpus that has it, or compute it: a name such as minhash_keep_longest is a family's with settings of its own.",
             icon=":material/help:",
         )
     if not lacking.families:
