@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from explorer import __version__
-from explorer.cli import app, corpora, jobs, mixing, scoring, searching, selecting
+from explorer.cli import app, corpora, embedding, jobs, mixing, scoring, searching, selecting
 from explorer.cli.output import No, Stopped
 from explorer.errors import ExplorerError, MissingExtraError
 
@@ -36,6 +36,7 @@ for command in (
     corpora.import_,
     scoring.signals,
     scoring.score,
+    embedding.embed,
     searching.search,
     selecting.select,
     selecting.recipes,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psutil
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from explorer.corpus.files import Shard
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
 COLUMN = "embedding"
 SHARE_OF_MEMORY = 0.5  # of what is free: more vectors than that are refused, not swapped
+_BLOCK = 1 << 14  # rows moved at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,10 +62,22 @@ class Embeddings:
         return int(self.matrix.shape[1])
 
     def encoder(self) -> Encoder:
-        """The model, to embed a query with."""
+        """The model, to embed a query with, in the precision that is fast here.
+
+        Raises:
+            ModelError: it is not on this machine.
+            EmbeddingError: it is not the one that made these vectors any more.
+
+        """
         from explorer.embeddings.encoders import load
 
-        return load(**self.parameters)
+        found = load(**{**self.parameters, "dtype": "auto"})
+        if found.revision != self.revision:
+            raise EmbeddingError(
+                f"Model {self.model!r} has changed since these vectors were made (revision {found.revision[:12]}, then {self.revision[:12]}). "
+                "Queries would be compared with another model's vectors. Embed again, or restore the model."
+            )
+        return found
 
     @cached_property
     def places(self) -> np.ndarray:
@@ -97,7 +113,12 @@ def stored(corpus: Corpus) -> list[Stored]:
         rows = sum(side.scored_rows(s) for s in corpus.shards)
         files = [path for s in corpus.shards for path in _files(side, s)]
         if rows and files:
-            dimension = pq.read_schema(files[0]).field(COLUMN).type.list_size
+            try:
+                dimension = pq.read_schema(files[0]).field(COLUMN).type.list_size
+            except FileNotFoundError:  # merged or joined meanwhile: the next look finds it
+                continue
+            except (OSError, KeyError, pa.ArrowException) as error:
+                raise _damaged(files[0], error) from error
             found.append(Stored(side.parameters["model"], side.parameters["revision"], dimension, rows, len(corpus), side))
     return found
 
@@ -110,7 +131,8 @@ def embeddings(corpus: Corpus, model: str | None = None) -> Embeddings:
 
     """
     there = stored(corpus)
-    fitting = [s for s in there if model is None or model in (s.model, s.side.folder.name)]
+    named = {model, str(Path(model).expanduser().absolute())} if model else set()
+    fitting = [s for s in there if model is None or named & {s.model, s.side.folder.name}]
     if not fitting:
         names = ", ".join(repr(s.model) for s in there) or "none"
         asked = f" by {model!r}" if model else ""
@@ -122,36 +144,94 @@ def embeddings(corpus: Corpus, model: str | None = None) -> Embeddings:
     if needed > SHARE_OF_MEMORY * free:
         raise EmbeddingError(
             f"{chosen.rows:,} vectors of {chosen.dimension} numbers need {needed / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB of memory are free. "
-            "Half of what is free may be used. Open fewer files, or a machine with more memory."
+            "Half of what is free may be used. Open fewer files, embed with a smaller dimension, or use a machine with more memory."
         )
-    pieces = [(rows + s.first_row, values) for s in corpus.shards for rows, values in _read(chosen.side, s)]
-    rows = np.concatenate([r for r, _ in pieces]) if pieces else np.zeros(0, np.int64)
-    matrix = np.concatenate([v for _, v in pieces]) if pieces else np.zeros((0, chosen.dimension), np.float16)
-    del pieces
-    order = np.unique(rows, return_index=True)[1]
-    if len(order) != len(rows) or (np.diff(order) < 0).any():
-        rows, matrix = rows[order], matrix[order]
     side = chosen.side
+    rows, matrix = _matrix([part for s in corpus.shards for part in _parts(side, s, chosen.dimension)], chosen.dimension)
     return Embeddings(
         rows, matrix, chosen.model, chosen.revision, dict(side.parameters), len(corpus), (f"{side.folder.name}#{side.run}", chosen.rows)
     )
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A row group of a sidecar file; its first row in the file is row ``first`` of the corpus, unless the file names its rows."""
+
+    path: Path
+    group: int
+    rows: int
+    first: int
+    shard: Shard
+
+
+def _parts(side: Sidecar, shard: Shard, dimension: int) -> list[_Part]:
+    found = []
+    for path in _files(side, shard):
+        try:
+            footer = pq.read_metadata(path)
+            kind = footer.schema.to_arrow_schema().field(COLUMN).type
+        except FileNotFoundError:
+            continue  # merged into another meanwhile
+        except (OSError, KeyError, pa.ArrowException) as error:
+            raise _damaged(path, error) from error
+        if kind.list_size != dimension:
+            raise _damaged(path, ValueError(f"vectors of {kind.list_size} numbers, not {dimension}"))
+        first = shard.first_row
+        for group in range(footer.num_row_groups):
+            found.append(_Part(path, group, footer.row_group(group).num_rows, first, shard))
+            first += footer.row_group(group).num_rows
+    return found
+
+
+def _matrix(parts: Sequence[_Part], dimension: int) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of the documents that have a vector, ascending, and the vectors; row groups are read side by side into one matrix."""
+    ends = np.cumsum([part.rows for part in parts]) if parts else np.zeros(0, np.int64)
+    total = int(ends[-1]) if len(ends) else 0
+    rows, matrix = np.full(total, -1, np.int64), np.empty((total, dimension), np.float16)
+
+    def fill(part: _Part, end: int) -> None:
+        here, values, there = _read(part)
+        at = slice(end - part.rows, end)
+        rows[at] = np.where(there, here, -1)
+        matrix[at] = values
+
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1), "vectors") as pool:
+        for _ in pool.map(fill, parts, ends.tolist()):
+            pass
+    kept = np.flatnonzero(rows >= 0)
+    if len(kept) == total and (np.diff(rows) > 0).all():
+        return rows, matrix
+    kept = kept[np.unique(rows[kept], return_index=True)[1]]
+    if (np.diff(kept) > 0).all():  # only gaps: close them where the vectors are, without a second matrix
+        for start in range(0, len(kept), _BLOCK):
+            stop = min(start + _BLOCK, len(kept))
+            matrix[start:stop] = matrix[kept[start:stop]]
+        return rows[kept], matrix[: len(kept)]
+    return rows[kept], matrix[kept]
+
+
+def _read(part: _Part) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Document numbers, vectors and whether there is one, of a row group."""
+    try:
+        file = pq.ParquetFile(part.path)
+        table = file.read_row_group(part.group, columns=[c for c in (COLUMN, ROW) if c in file.schema_arrow.names], use_threads=False)
+        column = table[COLUMN].combine_chunks()
+    except (OSError, pa.ArrowException) as error:
+        raise _damaged(part.path, error) from error
+    size = column.type.list_size
+    flat = column.values.slice(column.offset * size, len(column) * size)
+    values = np.asarray(flat.to_numpy(zero_copy_only=False)).reshape(-1, size)
+    there = np.asarray(column.is_valid().to_numpy(zero_copy_only=False), bool)
+    if ROW in table.column_names:
+        return table[ROW].to_numpy() + part.shard.first_row, values, there
+    return np.arange(part.first, part.first + len(column)), values, there
 
 
 def _files(side: Sidecar, shard: Shard) -> list[Path]:
     return [side.shard_path(shard)] if side.finished(shard) else side.pieces(shard)
 
 
-def _read(side: Sidecar, shard: Shard) -> list[tuple[np.ndarray, np.ndarray]]:
-    """(rows inside the shard, vectors) of every file; documents without a vector are left out."""
-    found = []
-    for path in _files(side, shard):
-        file = pq.ParquetFile(path)
-        table = file.read(columns=[c for c in (COLUMN, ROW) if c in file.schema_arrow.names])
-        rows = table[ROW].to_numpy() if ROW in table.column_names else np.arange(table.num_rows)
-        for column, at in zip(table[COLUMN].chunks, np.cumsum([0, *(len(c) for c in table[COLUMN].chunks)]), strict=False):
-            there = np.asarray(column.is_valid().to_numpy(zero_copy_only=False))
-            size = column.type.list_size
-            flat = column.values.slice(column.offset * size, len(column) * size)
-            values = np.asarray(flat.to_numpy(zero_copy_only=False)).reshape(-1, size)
-            found.append((rows[at : at + len(column)][there].astype(np.int64), values[there] if not there.all() else values))
-    return found
+def _damaged(path: Path, error: Exception) -> EmbeddingError:
+    return EmbeddingError(
+        f"The vectors in {str(path)!r} cannot be read ({error}). The file is damaged; the other files are whole. Delete it, and run explorer embed again: only its documents are computed."
+    )
