@@ -139,7 +139,10 @@ class Family:
 def content(parameter: str) -> str:
     """Hash of the file that a parameter names, or of the files in the folder it names; empty when it names neither."""
     path = Path(parameter).expanduser()
-    if not parameter or not path.exists():
+    try:
+        if not parameter or not path.exists():
+            return ""
+    except OSError:  # a text too long to be a path, such as a rubric
         return ""
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
     digest = hashlib.sha256()

@@ -36,7 +36,7 @@ class Losses(NamedTuple):
     Attributes:
         sum_nll: float64, nats, summed over the tokens that were scored; 0 where none was.
         n_tokens: int64, how many tokens were scored.
-        n_chars: int64, characters that these tokens spell.
+        n_chars: int64, characters that these tokens spell; one that ``max_tokens`` cuts in two counts whole.
         n_bytes: int64, bytes of these characters in UTF-8.
         truncated: bool, whether tokens past ``max_tokens`` were left out.
 

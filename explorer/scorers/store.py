@@ -107,11 +107,11 @@ class Scorer:
         return "words and word pairs (TF-IDF)" if self.features == "words" else "fastText's own word vectors"
 
     def __str__(self) -> str:
-        m = self.metrics
+        m = {name: "undefined" if v is None else f"{v:.3f}" if isinstance(v, float) else v for name, v in self.metrics.items()}
         if self.positive:
-            judged = f"AUC {m['auc']:.3f} (95 % {m['auc_low']:.3f} to {m['auc_high']:.3f}), average precision {m['average_precision']:.3f} where {m['base_rate']:.3f} are {self.positive}, Brier {m['brier']:.3f}"
+            judged = f"AUC {m['auc']} (95 % {m['auc_low']} to {m['auc_high']}), average precision {m['average_precision']} where {m['base_rate']} are {self.positive}, Brier {m['brier']}"
         else:
-            judged = f"Spearman {m['spearman']:.3f} (95 % {m['spearman_low']:.3f} to {m['spearman_high']:.3f}), mean error {m['mae']:.3f} spreads"
+            judged = f"Spearman {m['spearman']} (95 % {m['spearman_low']} to {m['spearman_high']}), mean error {m['mae']} spreads"
         lines = [f"{self.name}: {self.kind} on {self.reads}, from {self.n:,} documents ({self.source})", f"{judged}; {m['how']}"]
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
@@ -271,7 +271,7 @@ def save(workspace: Workspace, scorer: Scorer, write_weights: Callable[[Path], N
         raise unwritable(final, error) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-    return replace(scorer, folder=final)
+    return load(final)
 
 
 def _finite(value: Any) -> Any:
@@ -361,9 +361,11 @@ def apply(
     from explorer.engine.local import score
 
     report = score(corpus, [scorer.signal], parameters={scorer.signal: {"model": where}}, rows=rows, on_progress=on_progress, cancel=cancel)
-    undefined = report.nulls.get(scorer.column, 0)
-    how = f"in {report.seconds:.1f} s" if not report.cancelled else "before it was stopped; apply it again to carry on"
-    return Applied(scorer.column, report.rows, report.computed + report.reused - undefined, 0, how, report.cancelled)
+    wanted = len(corpus) if rows is None else len(np.unique(np.asarray(rows)))
+    done = report.computed + report.reused
+    cancelled = report.cancelled or (cancel is not None and cancel.is_set() and done < wanted)
+    how = "before it was stopped; apply it again to carry on" if cancelled else f"in {report.seconds:.1f} s"
+    return Applied(scorer.column, wanted, done - report.nulls.get(scorer.column, 0), 0, how, cancelled)
 
 
 # --- to elsewhere ----------------------------------------------------------------------------------------------------------

@@ -177,7 +177,7 @@ def _linear(
         "spread": spread,
         "parameters": {"characters": words.CHARACTERS, "features": words.FEATURES} if vectors is None else {},
     }
-    telling = _telling(corpus, examples, head, inverse, vectors, encoder, seed)
+    telling = _telling(corpus, examples, head, features, vectors, encoder, seed)
 
     def write(place: Path) -> None:
         arrays: dict[str, Any] = {"coefficients": head.coefficients, "intercept": np.array(head.intercept)}
@@ -256,14 +256,15 @@ def _telling(
     corpus: Corpus,
     examples: Examples,
     head: Head,
-    inverse: np.ndarray | None,
+    features: Any,
     vectors: np.ndarray | None,
     encoder: dict[str, Any],
     seed: int,
 ) -> dict[str, Any]:
-    if inverse is not None:
-        pro, con = words.by_weight(examples.texts, head.coefficients, inverse)
-        return {"how": "weight of the word in the scorer", "for": pro, "against": con}
+    if vectors is None:
+        pro, con = words.by_weight(examples.texts, features, head.coefficients)
+        how = f"weight of the word times its spread over the {len(examples.texts):,} documents learned from"
+        return {"how": how, "for": pro, "against": con}
     from explorer.embeddings.store import embeddings
 
     texts, scores = examples.texts, head.decide(vectors)

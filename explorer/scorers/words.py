@@ -47,8 +47,16 @@ def weighted(matrix: Any, inverse: np.ndarray) -> Any:
 Telling = tuple[list[tuple[str, float]], list[tuple[str, float]]]
 
 
-def by_weight(texts: Sequence[str], coefficients: np.ndarray, inverse: np.ndarray, most: int = 30) -> Telling:
-    """Words and pairs of these texts with the largest and the smallest weight (coefficient times inverse frequency)."""
+def by_weight(texts: Sequence[str], features: Any, coefficients: np.ndarray, most: int = 30) -> Telling:
+    """Words and pairs that move the scores of these texts most: coefficient times the spread of the feature over the texts.
+
+    Args:
+        texts: documents.
+        features: their words, as `weighted` gives them.
+        coefficients: float64 [262144].
+        most: words at each end.
+
+    """
     from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer
 
     cut = [text[:CHARACTERS] for text in texts]
@@ -63,7 +71,9 @@ def by_weight(texts: Sequence[str], coefficients: np.ndarray, inverse: np.ndarra
         return [], []
     one = HashingVectorizer(n_features=FEATURES, analyzer=lambda word: [word], alternate_sign=False, norm=None)
     at = one.transform(words).indices
-    return _ends(words, coefficients[at] * inverse[at], most)
+    mean = np.asarray(features.mean(axis=0)).ravel()[at]
+    square = np.asarray(features.multiply(features).mean(axis=0)).ravel()[at]
+    return _ends(words, coefficients[at] * np.sqrt(np.maximum(0, square - mean**2)), most)
 
 
 def by_correlation(texts: Sequence[str], scores: np.ndarray, most: int = 30) -> Telling:

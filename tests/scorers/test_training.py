@@ -96,7 +96,7 @@ def test_a_head_on_embeddings_encodes_only_what_is_labelled_then_uses_what_is_st
     assert made.encoder["model"] == MINILM
     with pytest.raises(EmbeddingError, match="are embedded"):
         scorers.apply(sample, "meaning")
-    some = np.arange(0, len(sample), 4)
+    some = np.arange(0, len(sample), 9)
     sample.embed(MINILM, rows=some)
     done = scorers.apply(sample, "meaning")
     assert done.documents == len(sample)
@@ -105,7 +105,7 @@ def test_a_head_on_embeddings_encodes_only_what_is_labelled_then_uses_what_is_st
     column = sample.columns.numbers("scorer_meaning")
     there = np.flatnonzero(np.isfinite(column))
     assert set(there) <= set(some)
-    assert len(there) == done.scored > 100
+    assert len(there) == done.scored > 60
     texts = sample.documents(there[:20])["text"].to_list()
     assert column[there[:20]] == pytest.approx(made.predict(texts), abs=0.01), "stored vectors are of half precision"
     unseen = np.setdiff1d(there, labels["row"])
@@ -155,8 +155,8 @@ def test_a_column_of_zero_and_one_trains_a_classifier(noted):
     assert any("2 without text" in n for n in made.notes)
     assert any("carry both labels" in n for n in made.notes), "two copies that contradict each other"
     assert made.n == 196
-    assert {w for w, _ in made.telling["for"][:5]} <= {"ship", "sail", "harbour", "anchor", "tide"}
-    assert {w for w, _ in made.telling["against"][:5]} <= {"field", "plough", "barn", "wheat", "cart"}
+    assert {word for w, _ in made.telling["for"][:5] for word in w.split()} <= {"ship", "sail", "harbour", "anchor", "tide"}
+    assert {word for w, _ in made.telling["against"][:5] for word in w.split()} <= {"field", "plough", "barn", "wheat", "cart"}
     assert made.platt is not None
     assert made.metrics["brier"] < made.metrics["brier_base"]
     fast = scorers.train(noted, "fast", column="verdict", positive="yes", kind="fasttext")
