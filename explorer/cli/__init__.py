@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from explorer import __version__
-from explorer.cli import app, corpora, embedding, jobs, mixing, scoring, searching, selecting
+from explorer.cli import app, corpora, embedding, jobs, labels, mixing, scoring, searching, selecting
 from explorer.cli.output import No, Stopped
 from explorer.errors import ExplorerError, MissingExtraError
 
@@ -38,6 +38,9 @@ for command in (
     scoring.score,
     embedding.embed,
     searching.search,
+    labels.labels,
+    labels.train,
+    labels.scorers_,
     selecting.select,
     selecting.recipes,
     mixing.mix,

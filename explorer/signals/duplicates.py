@@ -41,7 +41,13 @@ _BLANK = "Texts without a letter, digit or other symbol are undefined."
     ],
 )  # fmt: skip
 def exact_duplicates(run: CorpusRun, *, keeper: str = "first") -> Columns:
-    """Documents that are the same, byte for byte and after normalisation, and which one of them stays."""
+    """Documents that are the same, byte for byte and after normalisation, and which one of them stays.
+
+    Args:
+        run: the corpus.
+        keeper: which document of a group stays: first, last, longest, newest, oldest, highest:SIGNAL, lowest:SIGNAL or source:A,B.
+
+    """
     from explorer.duplicates.exact import exact_duplicates as find
 
     check(run.corpus, keeper)
@@ -69,9 +75,15 @@ def exact_duplicates(run: CorpusRun, *, keeper: str = "first") -> Columns:
 def minhash(run: CorpusRun, *, preset: str = "fineweb", keeper: str = "first", verify: float = 0.0, reference: bool = False) -> Columns:
     """Near-duplicates by MinHash-LSH over word n-grams, and which one of each group stays.
 
-    ``preset``: fineweb (5-grams, 14 bands of 8) or redpajama-0.7 … -1.0 (13-grams). ``verify``: pairs below this exact Jaccard
-    similarity join no group (0: all candidates do, as in FineWeb). ``reference``: hash as datatrove does, number for number, slower.
     All presets take FineWeb's normalised words; RedPajama's own normalisation keeps accents and digits.
+
+    Args:
+        run: the corpus.
+        preset: fineweb (5-grams, 14 bands of 8), or redpajama-0.7, -0.8, -0.9 or -1.0 (13-grams).
+        keeper: which document of a group stays: first, last, longest, newest, oldest, highest:SIGNAL, lowest:SIGNAL or source:A,B.
+        verify: pairs below this exact Jaccard similarity join no group; at 0 all candidates do, as in FineWeb.
+        reference: hash as datatrove does, number for number; slower.
+
     """
     from explorer.duplicates.minhash import scheme
     from explorer.duplicates.near import near_duplicates
@@ -106,7 +118,11 @@ def minhash(run: CorpusRun, *, preset: str = "fineweb", keeper: str = "first", v
 def repeated_lines(run: CorpusRun, *, more_than: int = 6, shortest: int = 1) -> Columns:
     """How much of a document is lines that other documents have too: menus, notices, licence headers.
 
-    ``more_than``: documents beyond which a line is boilerplate. ``shortest``: bytes a line needs to count as repeated.
+    Args:
+        run: the corpus.
+        more_than: documents beyond which a line is boilerplate.
+        shortest: bytes that a line needs to count as repeated.
+
     """
     from explorer.duplicates.lines import repeated_lines as find
 
@@ -137,7 +153,12 @@ def repeated_lines(run: CorpusRun, *, more_than: int = 6, shortest: int = 1) -> 
 def semantic_duplicates(run: CorpusRun, *, threshold: float = 0.95, embeddings: str | None = None, keeper: str = "first") -> Columns:
     """Documents that say the same by their embeddings, and which one of each group stays.
 
-    ``embeddings``: the model whose embeddings are compared; the one computed last by default.
+    Args:
+        run: the corpus.
+        threshold: least cosine of two documents that say the same.
+        embeddings: the model whose embeddings are compared; the one computed last by default.
+        keeper: which document of a group stays: first, last, longest, newest, oldest, highest:SIGNAL, lowest:SIGNAL or source:A,B.
+
     """
     from explorer.duplicates.semantic import semantic_duplicates as find
 

@@ -17,6 +17,7 @@ PAGES = {
     ),
     "Decide": (
         ("filters", "Filters", "Where do I cut? Every threshold with what it keeps and drops, live."),
+        ("labels", "Labels", "Teach it my taste: mark documents, train a scorer, and see what it would keep."),
         ("export", "Export", "Write the selection so that a trainer loads it."),
     ),
 }
