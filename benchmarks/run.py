@@ -1,6 +1,6 @@
 """Run every benchmark and write RESULTS.md beside this file, with the machine's description.
 
-    python benchmarks/run.py [FILES…] [--peer-python datatrove=/path/bin/python] [--peer-python nemo=/path/bin/python]
+    python benchmarks/run.py [FILES…] [--only duplicates,search] [--peer-python datatrove=/path/bin/python] [--peer-python nemo=…]
 
 Without FILES the heuristics are timed on the larger sample (`explorer sample DIR --from-python`). A peer that is missing is said to be
 missing. Figures of a busy machine are poor: the load is written beside them.
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import re
 import subprocess
 import sys
 import tempfile
@@ -49,30 +50,50 @@ def _lines(path: str) -> list[str]:
 
 
 def section(title: str, *command: str) -> str:
-    """One script's output under a heading; a failing script fails the run."""
+    """One script's output under a heading, with the machine as it was then; a failing script fails the run."""
     print(f"running {title} …", file=sys.stderr, flush=True)
+    head = machine()
     done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise SystemExit(f"{title} failed:\n{done.stderr}")
+        print(f"{title} ended with {done.returncode}:\n{done.stderr[-2000:]}", file=sys.stderr)
     said = done.stdout.strip()
-    return f"## {title}\n\n" + (f"```json\n{said}\n```\n" if said.startswith("{") else f"{said}\n")
+    if not said:
+        raise SystemExit(f"{title} said nothing.")
+    return f"## {title}\n\n{head}\n\n" + (f"```json\n{said}\n```\n" if said.startswith("{") else f"{said}\n")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*")
     parser.add_argument("--peer-python", action="append", default=[])
+    parser.add_argument("--only", default="", help="Names of sections; the others stay as they are in RESULTS.md.")
     given = parser.parse_args()
     peers = [part for peer in given.peer_python for part in ("--peer-python", peer)]
-    head = machine()
     with tempfile.TemporaryDirectory() as folder:
         files = given.files or [str(path) for path in write_python_corpus(Path(folder) / "python", max_bytes=TEXT_BYTES)]
-        parts = [
-            section("Heuristic signals against their references", str(HERE / "heuristics.py"), *files, "--peers", "datatrove,nemo", *peers),
-            section("Threshold tuning at 10 million documents", str(HERE / "thresholds.py")),
-            section("Opening 1,000 files", str(HERE / "opening.py")),
-        ]
-    (HERE / "RESULTS.md").write_text(f"# Results\n\n{head}\n\n" + "\n".join(parts), encoding="utf-8")
+        sections = {
+            "heuristics": ("Heuristic signals against their references", "heuristics.py", *files, "--peers", "datatrove,nemo", *peers),
+            "thresholds": ("Threshold tuning at 10 million documents", "thresholds.py"),
+            "opening": ("Opening 1,000 files", "opening.py"),
+            "embedding": ("Embedding against plain encode", "embedding.py", *files),
+            "duplicates": ("Near-duplicates from text to groups", "duplicates.py", *files, *peers),
+            "search": ("Search by meaning over a million vectors", "semantic_search.py"),
+            "map": ("The map in a browser", "map.py"),
+        }
+        chosen = [name.strip() for name in given.only.split(",") if name.strip()] or list(sections)
+        results = HERE / "RESULTS.md"
+        known = dict(_sections(results.read_text(encoding="utf-8"))) if given.only and results.exists() else {}
+        for name in chosen:
+            title, script, *rest = sections[name]
+            known[title] = section(title, str(HERE / script), *rest)
+            order = [known[t] for t, *_ in sections.values() if t in known]
+            results.write_text("# Results\n\n" + "\n".join(order), encoding="utf-8")
+
+
+def _sections(page: str) -> list[tuple[str, str]]:
+    """Title and text of each section of a page of results."""
+    parts = re.split(r"^(?=## )", page, flags=re.MULTILINE)[1:]
+    return [(part.split("\n", 1)[0].removeprefix("## "), part.rstrip("\n") + "\n") for part in parts]
 
 
 if __name__ == "__main__":

@@ -102,7 +102,7 @@ def label_buttons(
             st.session_state.labels_problem = str(error)
             return
         if step.without_text:
-            st.session_state.labels_said = "This document has no text (null), so there is nothing to label."
+            st.session_state.labels_said = "This document has no text, so there is nothing to label."
         elif after is not None and label is not None:
             after()
 
@@ -267,7 +267,10 @@ def queue(corpus: Corpus, way: str, settings: tuple[Any, ...]) -> np.ndarray:
     asked = (way, settings, filters, st.session_state.get("labels_draw", 0), state.place_key(corpus))
     known = st.session_state.get("labels_queue")
     if known is None or known[0] != asked:
-        st.session_state.labels_queue = known = (asked, _drawn(corpus, way, settings, st.session_state.get("labels_draw", 0)))
+        rows = _drawn(corpus, way, settings, st.session_state.get("labels_draw", 0))
+        texts = corpus.documents(rows, [corpus.roles.text])[corpus.roles.text].to_list()
+        there = [bool(text and text.strip()) for text in texts]  # there is nothing to judge in an empty document
+        st.session_state.labels_queue = known = (asked, rows[np.array(there, bool)])
         st.session_state.pop("labels_row", None)
     return known[1]
 
