@@ -86,8 +86,7 @@ def main() -> None:
         for name in chosen:
             title, script, *rest = sections[name]
             known[title] = section(title, str(HERE / script), *rest)
-            order = [known[t] for t, *_ in sections.values() if t in known]
-            results.write_text("# Results\n\n" + "\n".join(order), encoding="utf-8")
+            results.write_text("# Results\n\n" + "\n".join(known.values()), encoding="utf-8")
 
 
 def _sections(page: str) -> list[tuple[str, str]]:

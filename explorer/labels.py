@@ -1,7 +1,7 @@
 """What people think of documents: labels with notes, kept in the workspace beside everything computed, and taken back at will.
 
 A label belongs to a document, and a document is known by its text (blake2b, 16 bytes, of its UTF-8) and its id. Where it was seen
-(a shard's fingerprint and the row in it) is kept as well, so that labels are found at once while files stay as they are, and
+(a shard's fingerprint, the row in it and the text column) is kept as well, so that labels are found at once while files stay as they are, and
 found again by their text when the corpus has been written anew in other shards.
 
     labels = Labels(corpus.workspace)
@@ -46,7 +46,7 @@ STEPS = 1000  # how many can be taken back
 MOST_LABEL, MOST_NOTE = 60, 10_000  # characters
 FEW = 64  # documents that are fetched singly; for more, whole row groups are read
 LOOK = 256 * 1024**2  # bytes of text that `Labels.of` reads unasked to find labels again
-VERSION = 1
+VERSION = 2
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS documents (
@@ -54,7 +54,7 @@ CREATE TABLE IF NOT EXISTS documents (
     label TEXT, note TEXT NOT NULL DEFAULT '', annotator TEXT NOT NULL DEFAULT '', created REAL NOT NULL DEFAULT 0,
     step INTEGER NOT NULL DEFAULT 0, UNIQUE (text, id));
 CREATE TABLE IF NOT EXISTS places (
-    shard TEXT NOT NULL, row INTEGER NOT NULL, document INTEGER NOT NULL, PRIMARY KEY (shard, row)) WITHOUT ROWID;
+    shard TEXT NOT NULL, row INTEGER NOT NULL, text TEXT NOT NULL, document INTEGER NOT NULL, PRIMARY KEY (shard, row, text)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS places_of ON places (document);
 CREATE TABLE IF NOT EXISTS searched (shard TEXT NOT NULL, text TEXT NOT NULL, upto INTEGER NOT NULL, PRIMARY KEY (shard, text)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS steps (
@@ -158,7 +158,9 @@ class Labels:
         there = known.filter(pl.col("text").is_not_null())
         what = f"{'label removed' if label is None else label}: {there.height:,} {'document' if there.height == 1 else 'documents'}"
         changed = self._change(
-            ((r["text"], r["id"], r["size"], r["shard"], r["inner"], label, note) for r in there.iter_rows(named=True)), what
+            ((r["text"], r["id"], r["size"], r["shard"], r["inner"], label, note) for r in there.iter_rows(named=True)),
+            what,
+            corpus.roles.text,
         )
         return Step(what, there.height, changed, 0, known.height - there.height)
 
@@ -185,8 +187,11 @@ class Labels:
             found = connection.execute(query, (self.annotator,)).fetchone()
         return found[0] if found else None
 
-    def _change(self, items: Iterable[tuple[Any, ...]], what: str) -> int:
-        """Write labels of documents: (text hash, id, bytes, shard or None, row or None, label, note or None keeps); how many changed."""
+    def _change(self, items: Iterable[tuple[Any, ...]], what: str, column: str) -> int:
+        """Write labels of documents: (text hash, id, bytes, shard or None, row or None, label, note or None keeps); how many changed.
+
+        ``column`` holds the texts of those that have a row.
+        """
         now = time.time()
         with self._open(write=True) as connection:
             connection.execute(
@@ -195,7 +200,8 @@ class Labels:
             connection.executemany("INSERT INTO incoming VALUES (?, ?, ?, ?, ?, ?, ?)", items)
             connection.execute("INSERT OR IGNORE INTO documents (text, id, size) SELECT text, id, size FROM incoming")
             connection.execute(
-                "INSERT OR REPLACE INTO places SELECT i.shard, i.row, d.document FROM incoming i JOIN documents d USING (text, id) WHERE i.shard IS NOT NULL"
+                "INSERT OR REPLACE INTO places SELECT i.shard, i.row, ?, d.document FROM incoming i JOIN documents d USING (text, id) WHERE i.shard IS NOT NULL",
+                (column,),
             )
             connection.execute(
                 "DELETE FROM changes WHERE step IN (SELECT step FROM steps WHERE annotator = ? AND undone)", (self.annotator,)
@@ -274,8 +280,8 @@ class Labels:
             found = connection.execute(
                 """SELECT p.shard, p.row, d.label, d.note, d.annotator, d.created, d.id, d.text
                 FROM places p JOIN documents d USING (document)
-                WHERE d.label IS NOT NULL AND p.shard IN (SELECT value FROM json_each(?))""",
-                (_fingerprints(corpus),),
+                WHERE d.label IS NOT NULL AND p.shard IN (SELECT value FROM json_each(?)) AND p.text = ?""",
+                _here(corpus),
             ).fetchall()
         if not found:
             return pl.DataFrame(schema=_FRAME)
@@ -331,8 +337,8 @@ class Labels:
             # Documents whose label was taken away count too: it may be given back by undo.
             wanted = connection.execute(
                 """SELECT document, text, id, size FROM documents d
-                WHERE NOT EXISTS (SELECT 1 FROM places p WHERE p.document = d.document AND p.shard IN (SELECT value FROM json_each(?)))""",
-                (_fingerprints(corpus),),
+                WHERE NOT EXISTS (SELECT 1 FROM places p WHERE p.document = d.document AND p.shard IN (SELECT value FROM json_each(?)) AND p.text = ?)""",
+                _here(corpus),
             ).fetchall()
             last = connection.execute("SELECT coalesce(max(document), 0) FROM documents").fetchone()[0]
         hits: dict[int, tuple[bool, str, int]] = {}
@@ -359,7 +365,8 @@ class Labels:
         if shards:
             with self._open(write=True) as connection:
                 connection.executemany(
-                    "INSERT OR IGNORE INTO places VALUES (?, ?, ?)", [(shard, row, document) for document, (_, shard, row) in hits.items()]
+                    "INSERT OR IGNORE INTO places VALUES (?, ?, ?, ?)",
+                    [(shard, row, corpus.roles.text, document) for document, (_, shard, row) in hits.items()],
                 )
                 connection.executemany(
                     "INSERT INTO searched VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET upto = max(upto, excluded.upto)",
@@ -372,11 +379,10 @@ class Labels:
         if not self.path.exists():
             return Found(0)
         with self._open() as connection:
-            here = _fingerprints(corpus)
             rest = connection.execute(
                 """SELECT document, id FROM documents d WHERE label IS NOT NULL
-                AND NOT EXISTS (SELECT 1 FROM places p WHERE p.document = d.document AND p.shard IN (SELECT value FROM json_each(?)))""",
-                (here,),
+                AND NOT EXISTS (SELECT 1 FROM places p WHERE p.document = d.document AND p.shard IN (SELECT value FROM json_each(?)) AND p.text = ?)""",
+                _here(corpus),
             ).fetchall()
             total = connection.execute("SELECT count(*) FROM documents WHERE label IS NOT NULL").fetchone()[0]
             upto = dict(connection.execute("SELECT shard, upto FROM searched WHERE text = ?", (corpus.roles.text,)).fetchall())
@@ -392,8 +398,8 @@ class Labels:
         with self._open() as connection:
             last = connection.execute(
                 """SELECT coalesce(max(document), 0) FROM documents d WHERE label IS NOT NULL
-                AND NOT EXISTS (SELECT 1 FROM places p WHERE p.document = d.document AND p.shard IN (SELECT value FROM json_each(?)))""",
-                (_fingerprints(corpus),),
+                AND NOT EXISTS (SELECT 1 FROM places p WHERE p.document = d.document AND p.shard IN (SELECT value FROM json_each(?)) AND p.text = ?)""",
+                _here(corpus),
             ).fetchone()[0]
             upto = dict(connection.execute("SELECT shard, upto FROM searched WHERE text = ?", (corpus.roles.text,)).fetchall())
         return [s for s in corpus.shards if upto.get(s.fingerprint, 0) < last]
@@ -471,7 +477,7 @@ class Labels:
                 # document of this text that is known
                 there = known.get(h, {}) or {i: -1}
                 items += [(h, j, size, None, None, label, note) for j, size in ({i: there.get(i, -1)} if i else there).items()]
-            return Step(what, len(labels), self._change(items, what)), ()
+            return Step(what, len(labels), self._change(items, what, "")), ()
         if corpus is None or not {"id", "row"} & set(frame.columns):
             raise WorkspaceError(
                 f"{str(path)!r} does not say which documents its labels are of. It needs a column text_hash, or id or row together with a corpus. Columns: {', '.join(map(repr, frame.columns))}. Name the corpus."
@@ -490,7 +496,7 @@ class Labels:
             if r is not None and r["text"] is not None:
                 items.append((r["text"], r["id"], r["size"], r["shard"], r["inner"], label, note))
         what = f"import of {len(items):,} labels from {Path(path).name}"
-        return Step(what, len(labels), self._change(items, what), 0, len(labels) - len(unknown) - len(items)), unknown
+        return Step(what, len(labels), self._change(items, what, corpus.roles.text), 0, len(labels) - len(unknown) - len(items)), unknown
 
     def _known(self, texts: Sequence[bytes]) -> dict[bytes, dict[str, int]]:
         """Ids and bytes of the documents known for each text."""
@@ -523,6 +529,11 @@ class Labels:
                 )
             if version < VERSION:
                 connection.execute("BEGIN IMMEDIATE")
+                # Format 1 did not say which text column a place is in. Such places are forgotten, and found again by their text. Asked
+                # anew, since another process may have done it meanwhile.
+                if connection.execute("PRAGMA user_version").fetchone()[0] == 1:
+                    connection.execute("DROP TABLE places")
+                    connection.execute("DELETE FROM searched")
                 for statement in _TABLES.split(";"):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {VERSION}")
@@ -655,8 +666,9 @@ def _present(corpus: Corpus, ids: set[str]) -> set[str]:
     return set(_rows_of(corpus, ids)) if corpus.roles.id else set()
 
 
-def _fingerprints(corpus: Corpus) -> str:
-    return json.dumps(sorted({s.fingerprint for s in corpus.shards}))
+def _here(corpus: Corpus) -> tuple[str, str]:
+    """Which places are in a corpus, for a query: its shards' fingerprints as JSON, and its text column."""
+    return json.dumps(sorted({s.fingerprint for s in corpus.shards})), corpus.roles.text
 
 
 def _text_size(corpus: Corpus, shard: Shard) -> int:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 Direction = Literal["higher_is_better", "lower_is_better", "two_sided", "descriptive"]
 Dtype = Literal["float32", "int64", "string", "vector"]  # a vector is kept among the embeddings, never a column of the corpus
 Scope = Literal["document", "corpus"]
+UNANSWERED = "_unanswered"  # bool [n] beside a family's columns: rows that could not be asked, not kept and asked again next time
 Columns = Mapping[str, "np.ndarray | pa.Array"]
 
 
@@ -99,7 +100,7 @@ class Family:
         plain = self.compute
 
         def compute(*args: Any, **parameters: Any) -> Columns:
-            return {own[name]: values for name, values in plain(*args, **parameters).items()}
+            return {own.get(name, name): values for name, values in plain(*args, **parameters).items()}
 
         compute.__doc__, compute.__module__ = plain.__doc__, plain.__module__
         return replace(self, signals=columns, compute=compute, alias=alias)

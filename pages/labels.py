@@ -33,7 +33,7 @@ def label() -> None:
     if not len(rows):
         st.info(labels.why_empty(corpus, way, settings), icon=":material/search_off:")
         return
-    with st.container(key="documents_split"):
+    with st.container(key="labels_split"):
         left, right = st.columns([5, 8], gap="medium")
         with left:
             row = labels.listing(corpus, rows, [c for c in settings if c in corpus.columns.numeric()])

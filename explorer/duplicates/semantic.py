@@ -243,7 +243,7 @@ def semantic_duplicates(corpus: Corpus, *, threshold: float = 0.95, vectors: str
     }
     for at, places in ((threshold, found.group), (ALSO, found.loose)):
         size = sizes(places)
-        report["at"][f"{at:.2f}"] = {
+        report["at"][label(at)] = {
             "groups": int(np.unique(places[size > 1]).size),
             "in_groups": int((size > 1).sum()),
             "largest": int(size.max(initial=0)),
@@ -252,9 +252,15 @@ def semantic_duplicates(corpus: Corpus, *, threshold: float = 0.95, vectors: str
     return save(corpus, "semantic", parameters, {"group": group, "similarity": similarity}, report, tables)
 
 
+def label(threshold: float) -> str:
+    """A threshold as the report names it: with two decimals, and with all it has where two would make it another."""
+    short = f"{threshold:.2f}"
+    return short if float(short) == threshold else repr(float(threshold))
+
+
 def explain(report: dict[str, Any]) -> str:
     """What was found, and why nothing where it is nothing."""
-    n, threshold = report["documents"], f"{report['parameters']['threshold']:.2f}"
+    n, threshold = report["documents"], label(report["parameters"]["threshold"])
     compared = n - report["without"]
     aside = f" {report['without']:,} documents have no vector: embed them to compare them." if report["without"] else ""
     if report["sample"] is not None:

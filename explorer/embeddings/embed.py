@@ -12,11 +12,11 @@ import numpy as np
 import pyarrow as pa
 
 from explorer.corpus.corpus import Corpus
-from explorer.corpus.sidecars import Sidecar, declare, forget, sidecar
+from explorer.corpus.sidecars import Sidecar, declare, sidecar
 from explorer.corpus.workspace import remove_leftovers, write_json
 from explorer.embeddings.encoders import load, precision, resolved
 from explorer.engine.gpus import score_in_processes, spread
-from explorer.engine.pieces import score_pieces
+from explorer.engine.pieces import forget_rows, score_pieces
 from explorer.engine.progress import Progress, ScoreReport
 from explorer.errors import EmbeddingError
 from explorer.models import device as devices
@@ -80,13 +80,13 @@ def embed(
         family, side = embedding_family(corpus, model, revision, tell=say, **options)
         declare(side, corpus.roles.text, again=again)
         remove_leftovers(side.folder)
-        for shard in corpus.shards if again else []:
-            forget(side, shard)
         names = spread(device, workers, len(corpus) if wanted is None else len(wanted))
         if len(names) > 1:
+            if again:
+                forget_rows(corpus, side, wanted)
             task = {"embed": {**side.parameters}}
             return score_in_processes(corpus, family, side, task, wanted, names, on_progress=tell, cancel=cancel)
-        return score_pieces(corpus, family, side, wanted, device=devices.current().about, on_progress=tell, cancel=cancel)
+        return score_pieces(corpus, family, side, wanted, again=again, device=devices.current().about, on_progress=tell, cancel=cancel)
 
 
 def embedding_family(

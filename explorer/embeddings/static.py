@@ -2,9 +2,10 @@
 
 Fast and coarse. `distil` makes such a model from a sentence-transformers one, offline, once, by model2vec's recipe: each token of the
 vocabulary is run through the model by itself, and the vectors are reduced by PCA and weighted by how rare a token is (Tulkens and van
-Dongen 2024, https://github.com/MinishLab/model2vec). Order and context of words are lost. Of the ten nearest neighbours that all-MiniLM-L6-v2
-finds, its static vectors find three (0.30 of 240 documents of books, code and the web): they tell a theme well enough for a first map,
-not which documents say the same. They take a hundredth of the processor time. ``benchmarks/embedding.py`` measures both.
+Dongen 2024, https://github.com/MinishLab/model2vec). Order and context of words are lost. Of the ten nearest neighbours that
+all-MiniLM-L6-v2 finds, its static vectors find three (0.30 on 240 documents of books, code and the web): they tell a theme well enough
+for a first map, not which documents say the same. They take a hundredth of the processor time. ``benchmarks/embedding.py`` measures
+both.
 """
 
 from __future__ import annotations

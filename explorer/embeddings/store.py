@@ -123,6 +123,12 @@ def stored(corpus: Corpus) -> list[Stored]:
     return found
 
 
+def latest(corpus: Corpus, model: str | None = None) -> Stored | None:
+    """What is stored of a model (its name, folder or path), or of the one that was computed last; None where that is nothing."""
+    named = {model, str(Path(model).expanduser().absolute())} if model else set()
+    return next((s for s in reversed(stored(corpus)) if model is None or named & {s.model, s.side.folder.name}), None)
+
+
 def embeddings(corpus: Corpus, model: str | None = None) -> Embeddings:
     """The vectors of a model, or of the one that was computed last.
 
@@ -130,16 +136,13 @@ def embeddings(corpus: Corpus, model: str | None = None) -> Embeddings:
         EmbeddingError: there are none, or they do not fit into memory.
 
     """
-    there = stored(corpus)
-    named = {model, str(Path(model).expanduser().absolute())} if model else set()
-    fitting = [s for s in there if model is None or named & {s.model, s.side.folder.name}]
-    if not fitting:
-        names = ", ".join(repr(s.model) for s in there) or "none"
+    chosen = latest(corpus, model)
+    if chosen is None:
+        names = ", ".join(repr(s.model) for s in stored(corpus)) or "none"
         asked = f" by {model!r}" if model else ""
         raise EmbeddingError(
             f"0 of {len(corpus):,} documents are embedded{asked}. Embedded with: {names}. Make them with: explorer embed PATH{f' --model {model}' if model else ''}"
         )
-    chosen = fitting[-1]
     needed, free = chosen.rows * chosen.dimension * 2, psutil.virtual_memory().available
     if needed > SHARE_OF_MEMORY * free:
         raise EmbeddingError(

@@ -27,7 +27,7 @@ from explorer.corpus.scored import modified, remember
 from explorer.corpus.sidecars import Sidecar, declare, forget, join_parts, sidecar, to_table, write_part
 from explorer.corpus.workspace import remove_leftovers
 from explorer.engine.gpus import score_in_processes, spread
-from explorer.engine.pieces import score_pieces
+from explorer.engine.pieces import forget_rows, score_pieces
 from explorer.engine.progress import Progress, ScoreReport, together
 from explorer.engine.whole import score_whole
 from explorer.errors import CorpusError, ExplorerError, SignalError
@@ -115,22 +115,22 @@ def score(
     for family in by_piece:
         if stop.is_set():
             break
-        wanted = settled(family.parameters(given[family.title]), corpus.workspace.path) if family.learned else given[family.title]
-        side = sidecar(corpus.workspace, family, corpus.roles.text, wanted)
-        side.folder.parent.mkdir(parents=True, exist_ok=True)
-        declare(side, corpus.roles.text, again=again)
-        remove_leftovers(side.folder)
-        for shard in corpus.shards if again else []:
-            forget(side, shard)
         with devices.using(device):
+            wanted = settled(family.parameters(given[family.title])) if family.learned else given[family.title]
+            side = sidecar(corpus.workspace, family, corpus.roles.text, wanted)
+            side.folder.parent.mkdir(parents=True, exist_ok=True)
+            declare(side, corpus.roles.text, again=again)
+            remove_leftovers(side.folder)
             count = len(corpus) if asked_learned is None else len(asked_learned)
             names = spread(device, workers, count) if family.learned else [device]
             if len(names) > 1:
+                if again:
+                    forget_rows(corpus, side, asked_learned)
                 task = {"score": family.title, "parameters": dict(side.parameters)}
                 reports.append(score_in_processes(corpus, family, side, task, asked_learned, names, on_progress=tell, cancel=stop))
             else:
                 about = devices.current().about if family.learned else ""
-                reports.append(score_pieces(corpus, family, side, asked_learned, device=about, on_progress=tell, cancel=stop))
+                reports.append(score_pieces(corpus, family, side, asked_learned, again=again, device=about, on_progress=tell, cancel=stop))
         remember(corpus.workspace, [(side, s) for s in corpus.shards if side.finished(s)], {})
     for family in (f for f in chosen if f.scope == "corpus"):
         if stop.is_set():

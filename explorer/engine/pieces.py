@@ -8,9 +8,12 @@ before, in another file or before the file was rewritten.
 from __future__ import annotations
 
 import hashlib
+import itertools
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import duckdb
@@ -22,11 +25,11 @@ from explorer.corpus.corpus import Corpus
 from explorer.corpus.database import read_parquet
 from explorer.corpus.files import Shard
 from explorer.corpus.roles import is_text
-from explorer.corpus.sidecars import TEXT, Sidecar, join_pieces, merge_pieces, to_table, write_piece
+from explorer.corpus.sidecars import MANY_PIECES, TEXT, Sidecar, forget, join_pieces, merge_pieces, to_table, write_piece
 from explorer.engine.progress import Progress, ScoreReport
 from explorer.errors import CorpusError, ExplorerError, SignalError
 from explorer.primitives.batch import Batch
-from explorer.registry import Family
+from explorer.registry import UNANSWERED, Family
 
 FIRST_PIECE = 32  # rows; the next ones follow the rate
 PIECE_SECONDS = 8.0  # what a kill may lose
@@ -42,6 +45,7 @@ def score_pieces(
     rows: np.ndarray | None,
     *,
     join: bool = True,
+    again: bool = False,
     device: str = "",
     on_progress: Callable[[Progress], None] = lambda progress: None,
     cancel: threading.Event | None = None,
@@ -54,6 +58,7 @@ def score_pieces(
         side: where its values are kept.
         rows: numbers of documents; None for all.
         join: whether pieces are made into files; one of several processes leaves that to its parent.
+        again: remove what is there for these rows first, and run every text anew.
         device: what it runs on, said in the progress and the report.
         on_progress: called after each piece.
         cancel: when set, no further piece is begun.
@@ -64,42 +69,58 @@ def score_pieces(
     """
     stop = cancel or threading.Event()
     tell = on_progress
+    if again:
+        forget_rows(corpus, side, rows)
+    since = time.time_ns() if again else 0
     wanted = wanted_rows(corpus, side, rows)
     total = len(corpus) if rows is None else len(rows)
     left = sum(len(inner) for _, inner in wanted)
     reused = done = total - left
-    same, done_bytes, size = 0, 0, FIRST_PIECE
+    same, unanswered, done_bytes, size = 0, 0, 0, FIRST_PIECE
     nulls = dict.fromkeys((s.name for s in family.signals), 0)
     started = time.monotonic()
     tell(Progress("running", done, total, reused, 0, 0.0, f"loading {family.title}" if left else "", family.title, device))
     for shard, inner in wanted:
-        if join:
-            merge_pieces(side, shard)
         reader = _Reader(corpus, shard, inner, sorted(set(family.reads) - {"text"}))
-        while not stop.is_set() and (piece := reader.take(size)) is not None:
+        for n in itertools.count():
+            if join and n % MANY_PIECES == 0:
+                merge_pieces(side, shard)
+            piece = None if stop.is_set() else reader.take(size)
+            if piece is None:
+                break
             begun = time.monotonic()
             here, batch = piece
-            table, ran = _piece(family, side, batch, shard)
-            write_piece(side, shard, here, table)
-            same += int(batch.valid.sum()) - ran
+            table, ran, answered = _piece(family, side, batch, shard, since)
+            if not answered.all():
+                unanswered += int((~answered).sum())
+                here, table = here[answered], table.filter(pa.array(answered))
+            if len(here):
+                write_piece(side, shard, here, table)
+            same += max(0, int((batch.valid & answered).sum()) - ran)
             done += len(here)
             done_bytes += int(batch.offsets[-1] - batch.offsets[0])
             for name in nulls:
                 nulls[name] += table[name].null_count
             # a piece of repeated texts says nothing about the rate
-            size = _next_size(len(here), time.monotonic() - begun) if ran > len(here) // 2 else size
+            size = _next_size(len(batch), time.monotonic() - begun) if ran > len(batch) // 2 else size
             tell(Progress("running", done, total, reused, done_bytes, time.monotonic() - started, "", family.title, device))
-        if join and not side.finished(shard) and side.there(shard).all():
-            join_pieces(side, shard)
-    for shard in (
-        corpus.shards if join else ()
-    ):  # those that had all their rows in pieces already, when a run was killed before joining them
-        if not side.finished(shard) and (side.pieces(shard) and side.there(shard).all()):
-            join_pieces(side, shard)
-    cancelled = stop.is_set() and done < total
+    for shard in corpus.shards if join else ():  # also those of a run that was killed before it joined them
+        join_pieces(side, shard)
+    cancelled = stop.is_set() and done + unanswered < total
     seconds = time.monotonic() - started
     tell(Progress("cancelled" if cancelled else "done", done, total, reused, done_bytes, seconds, "", family.title, device))
-    return ScoreReport((family.title,), total, done - reused, reused, seconds, done_bytes, nulls, cancelled, same, device)
+    return ScoreReport((family.title,), total, done - reused, reused, seconds, done_bytes, nulls, cancelled, same, device, unanswered)
+
+
+def forget_rows(corpus: Corpus, side: Sidecar, rows: np.ndarray | None) -> None:
+    """Remove what a family has computed for these documents, None for all."""
+    for shard in corpus.shards:
+        if rows is None:
+            forget(side, shard)
+            continue
+        inner = rows[(rows >= shard.first_row) & (rows < shard.first_row + shard.rows)] - shard.first_row
+        if len(inner):
+            forget(side, shard, None if len(inner) == shard.rows else inner)
 
 
 def wanted_rows(corpus: Corpus, side: Sidecar, rows: np.ndarray | None) -> list[tuple[Shard, np.ndarray]]:
@@ -122,17 +143,17 @@ def _next_size(rows: int, seconds: float) -> int:
     return max(8, min(fitting, 4 * rows, MOST_ROWS))
 
 
-def _piece(family: Family, side: Sidecar, batch: Batch, shard: Shard) -> tuple[pa.Table, int]:
-    """Values of the family for a batch with the texts' hashes, and how many texts were run."""
+def _piece(family: Family, side: Sidecar, batch: Batch, shard: Shard, since: int = 0) -> tuple[pa.Table, int, np.ndarray]:
+    """Values of the family for a batch with the texts' hashes, how many texts were run, and which rows have an answer."""
     hashes = text_hashes(batch)
-    known = _known(side, hashes)
+    known = _known(side, hashes, since)
     first: dict[bytes, int] = {}
     for i, h in enumerate(hashes):
         if h is not None and h not in known:
             first.setdefault(h, i)
     chosen = np.fromiter(first.values(), np.int64, len(first))
     try:
-        fresh = _computed(family, side, batch, chosen)
+        fresh, answered = _computed(family, side, batch, chosen)
     except (ExplorerError, ImportError, MemoryError):
         raise
     except Exception as error:
@@ -148,12 +169,17 @@ def _piece(family: Family, side: Sidecar, batch: Batch, shard: Shard) -> tuple[p
     pool = pa.concat_tables(parts)
     where = pa.array([None if h is None else places[h] for h in hashes], pa.int64())
     table = pool.take(where)
-    return table.append_column(TEXT, pa.array(hashes, pa.binary())), len(chosen)
+    places_of = np.array([-1 if h is None else places[h] for h in hashes])
+    there = (places_of < 0) | (places_of >= len(answered)) | np.append(answered, True)[np.minimum(places_of, len(answered))]
+    return table.append_column(TEXT, pa.array(hashes, pa.binary())), len(chosen), there
 
 
-def _computed(family: Family, side: Sidecar, batch: Batch, chosen: np.ndarray) -> pa.Table:
+def _computed(family: Family, side: Sidecar, batch: Batch, chosen: np.ndarray) -> tuple[pa.Table, np.ndarray]:
+    """Values of chosen documents, and which of them could be asked at all."""
     part = batch.take(chosen)
-    return to_table(family.signals, family.compute(part, **side.parameters), part.valid)
+    columns = dict(family.compute(part, **side.parameters))
+    unanswered = np.asarray(columns.pop(UNANSWERED, np.zeros(len(part), bool)), bool)
+    return to_table(family.signals, columns, part.valid), ~unanswered
 
 
 def text_hashes(batch: Batch) -> list[bytes | None]:
@@ -163,33 +189,42 @@ def text_hashes(batch: Batch) -> list[bytes | None]:
     return [hashlib.blake2b(view[o[i] : o[i + 1]], digest_size=16).digest() if ok else None for i, ok in enumerate(batch.valid)]
 
 
-def _known(side: Sidecar, hashes: Sequence[bytes | None]) -> dict[bytes, tuple[pa.Table, int]]:
-    """Values of the texts that this family has scored before, wherever that was: one row a hash."""
-    files = [str(p) for p in side.folder.glob("*.parquet")] + [str(p) for p in side.folder.glob("*.pieces/[0-9]*.parquet")]
-    files = [f for f in files if TEXT in _names(f)]
+def _known(side: Sidecar, hashes: Sequence[bytes | None], since: int = 0) -> dict[bytes, tuple[pa.Table, int]]:
+    """Values of the texts that this family has scored before (``since``: ns since 1970), wherever that was: one row a hash."""
+    try:
+        return _found(side, hashes, since)
+    except (OSError, duckdb.IOException):
+        return {}  # a piece was merged or joined under our hands: those texts are run again, which costs time and nothing else
+
+
+def _found(side: Sidecar, hashes: Sequence[bytes | None], since: int) -> dict[bytes, tuple[pa.Table, int]]:
+    paths = [*side.folder.glob("*.parquet"), *side.folder.glob("*.pieces/[0-9]*.parquet")]
+    files = [str(p) for p in paths if (not since or p.stat().st_mtime_ns >= since) and TEXT in _names(str(p))]
     wanted = pa.table({"h": pa.array(sorted({h for h in hashes if h is not None}), pa.binary())})
     if not files or not len(wanted):
         return {}
     with duckdb.connect() as connection:
         connection.register("wanted", wanted)
-        try:
-            found = connection.sql(
-                f"SELECT {TEXT} AS h, min(struct_pack(f := filename, r := file_row_number)) AS place "
-                f"FROM {read_parquet(files)} SEMI JOIN wanted ON {TEXT} = h GROUP BY 1"
-            ).fetchall()
-        except duckdb.IOException:
-            return {}  # a piece was merged or joined under our hands: those texts are run again, which costs time and nothing else
+        found = connection.sql(
+            f"SELECT {TEXT} AS h, min(struct_pack(f := filename, r := file_row_number)) AS place "
+            f"FROM {read_parquet(files)} SEMI JOIN wanted ON {TEXT} = h GROUP BY 1"
+        ).fetchall()
     by_file: dict[str, list[tuple[int, bytes]]] = {}
     for h, place in found:
         by_file.setdefault(place["f"], []).append((place["r"], bytes(h)))
     return {h: pair for path, entries in by_file.items() for h, pair in _taken(Path(path), sorted(entries), side.columns)}
 
 
-def _names(path: str) -> list[str]:
+def _names(path: str) -> tuple[str, ...]:
     try:
-        return list(pq.read_schema(path).names)
+        return _schema_names(path, os.stat(path).st_mtime_ns)
     except (OSError, pa.ArrowException):
-        return []
+        return ()
+
+
+@lru_cache(maxsize=4096)
+def _schema_names(path: str, changed: int) -> tuple[str, ...]:
+    return tuple(pq.read_schema(path).names)
 
 
 def _taken(path: Path, entries: Sequence[tuple[int, bytes]], columns: Sequence[str]) -> Iterator[tuple[bytes, tuple[pa.Table, int]]]:

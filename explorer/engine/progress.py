@@ -50,6 +50,7 @@ class ScoreReport:
         nulls: documents without a value, a signal.
         cancelled: whether it was stopped before the end.
         device: what models ran on; empty where none did.
+        unanswered: documents that could not be asked (an endpoint failed); the next run asks them again.
 
     """
 
@@ -63,11 +64,13 @@ class ScoreReport:
     cancelled: bool = False
     same: int = 0
     device: str = ""
+    unanswered: int = 0
 
     def __str__(self) -> str:
         said = f"{', '.join(self.families)}: {self.computed:,} documents computed, {self.reused:,} of {self.rows:,} were there already, in {self.seconds:.1f} s"
         said += f" on {self.device}" if self.device else ""
         said += f" ({self.same:,} repeat a text that was scored before)" if self.same else ""
+        said += f"; {self.unanswered:,} could not be asked, run it again to ask them" if self.unanswered else ""
         return f"{said}; stopped before the end, run it again to carry on" if self.cancelled else said
 
 
@@ -87,4 +90,5 @@ def together(reports: Sequence[ScoreReport]) -> ScoreReport:
         cancelled=any(r.cancelled for r in reports),
         same=sum(r.same for r in reports),
         device=next((r.device for r in reports if r.device), ""),
+        unanswered=sum(r.unanswered for r in reports),
     )

@@ -50,14 +50,17 @@ def score_whole(
 
 
 def identity(corpus: Corpus, family: Family, parameters: Mapping[str, Any] | None = None) -> str:
-    """What decides the answer beside the parameters: the corpus, and the vectors of a family that reads embeddings."""
-    if "embeddings" not in family.defaults:
-        return corpus.fingerprint
-    from explorer.embeddings.store import stored
+    """What decides the answer beside the parameters: the corpus, and the vectors or the signal that the family reads."""
+    given = family.parameters(parameters)
+    said = [corpus.fingerprint]
+    if "embeddings" in given:
+        from explorer.embeddings.store import latest
 
-    model = (parameters or {}).get("embeddings")
-    read = [s for s in stored(corpus) if not model or model in (s.model, s.side.folder.name)]
-    return f"{corpus.fingerprint} {read[-1].side.folder.name} {read[-1].side.run} {read[-1].rows}" if read else corpus.fingerprint
+        read = latest(corpus, given["embeddings"] or None)
+        said += [f"{read.side.folder.name} {read.side.run} {read.rows}"] if read else []
+    if str(given.get("keeper", "")).startswith(("highest:", "lowest:")):
+        said.append(str(corpus.coverage().stamp_of(str(given["keeper"]).partition(":")[2])))
+    return " ".join(said)
 
 
 def write_columns(corpus: Corpus, family: Family, side: Sidecar, columns: Mapping[str, Any], *, again: bool = True) -> dict[str, int]:
@@ -65,8 +68,10 @@ def write_columns(corpus: Corpus, family: Family, side: Sidecar, columns: Mappin
     table = to_table(family.signals, columns, np.ones(len(corpus), bool)).replace_schema_metadata()
     if table.num_rows != len(corpus):
         raise ValueError(f"{family.title} gave {table.num_rows:,} values for {len(corpus):,} documents")
-    declare(side, corpus.roles.text, again=again, corpus=corpus.fingerprint if family.scope == "corpus" else "")
-    for shard in corpus.shards:
+    for shard in corpus.shards:  # all of the old before any of the new: a kill leaves rows missing, never two runs mixed
         forget(side, shard)
+    for shard in corpus.shards:
         write_shard(side, shard, pa.table(table.slice(shard.first_row, shard.rows)))
+    # last, since it is what tells others that there are new values
+    declare(side, corpus.roles.text, again=again, corpus=corpus.fingerprint if family.scope == "corpus" else "")
     return {name: table[name].null_count for name in table.column_names}

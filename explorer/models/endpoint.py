@@ -33,6 +33,7 @@ Message = Mapping[str, str]
 Check = Callable[[Any], str]  # what is wrong with an answer's JSON; empty when it is as wanted
 
 AGAIN = {408, 425, 429, 500, 502, 503, 504, 529}  # worth asking again
+REFUSED = {400, 413, 422}  # this document, such as one that is too long, and it will be refused again
 NEVER = {401, 403, 404}  # the same for every document: a key, a right, a model's name or an address is wrong
 LONGEST_WAIT = 60.0  # seconds before one more try, whatever the endpoint wishes
 REPAIR = "That was not the JSON object that was asked for ({problem}). Answer with that one JSON object and nothing else."
@@ -132,6 +133,8 @@ class Answer:
         value: its JSON, where one was asked for and it is as wanted.
         problem: why there is none; empty when all is well.
         prompt_tokens, completion_tokens: of all requests it took; None where the endpoint does not count.
+        unanswered: whether the request itself failed, so that another time may bring an answer; not where the endpoint refuses this
+            document, nor where it gave an answer of no use.
 
     """
 
@@ -140,6 +143,7 @@ class Answer:
     problem: str = ""
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    unanswered: bool = False
 
 
 @dataclass(frozen=True)
@@ -155,11 +159,11 @@ class _Run:
 
 
 class _Failure(Exception):
-    """One request came to nothing; ``common`` when others may end the same way, ``certain`` when they will."""
+    """One request came to nothing; ``common`` when others may end the same way, ``certain`` when they will, ``final`` when this one always will."""
 
-    def __init__(self, problem: str, common: bool = False, certain: bool = False) -> None:
+    def __init__(self, problem: str, common: bool = False, certain: bool = False, final: bool = False) -> None:
         super().__init__(problem)
-        self.problem, self.common, self.certain = problem, common or certain, certain
+        self.problem, self.common, self.certain, self.final = problem, common or certain, certain, final
 
 
 @dataclass(eq=False)
@@ -185,7 +189,7 @@ class Endpoint:
         with _client(limits) as client:
             answer = self._answer([*messages, {"role": "user", "content": prompt}], _Run(client, limits, most_tokens))
         if isinstance(answer, _Failure) or answer.problem:
-            raise ModelError(self._said(answer.problem))
+            raise ModelError(self.said(answer.problem))
         return answer.text
 
     def ask_each(
@@ -214,7 +218,7 @@ class Endpoint:
 
         """
         limits, stop = current_limits(), cancel or threading.Event()
-        answers: list[Answer] = [Answer(problem="cancelled")] * len(conversations)
+        answers: list[Answer] = [Answer(problem="cancelled", unanswered=True)] * len(conversations)
         for place, conversation in enumerate(conversations):
             if conversation is None:
                 answers[place] = Answer()
@@ -237,7 +241,7 @@ class Endpoint:
                     enough.set()
                 for future in done:
                     place, found = running.pop(future), future.result()
-                    answer = Answer(problem=found.problem) if isinstance(found, _Failure) else found
+                    answer = Answer(problem=found.problem, unanswered=not found.final) if isinstance(found, _Failure) else found
                     answers[place] = answer
                     on_answer(place, answer)
                     if answer.problem == "cancelled":
@@ -253,7 +257,7 @@ class Endpoint:
                         if self._in_a_row >= (min(limits.hopeless, total) if found.certain else limits.hopeless):
                             failures, self._in_a_row = self._in_a_row, 0
                             finish = False
-                            raise ModelError(self._said(answer.problem, failures))
+                            raise ModelError(self.said(answer.problem, failures))
         finally:
             enough.set()
             # after a cancel, what is under way is waited for: it is paid for
@@ -272,7 +276,7 @@ class Endpoint:
                 text, used, cut = self._chat(talk, run)
             except _Failure as failure:
                 # what was counted before is not lost
-                return Answer(problem=failure.problem, prompt_tokens=tokens[0], completion_tokens=tokens[1]) if problem else failure
+                return Answer("", None, failure.problem, tokens[0], tokens[1], not failure.final) if problem else failure
             for k, n in enumerate(used):
                 tokens[k] = n if tokens[k] is None else tokens[k] if n is None else (tokens[k] or 0) + n
             if run.check is None:
@@ -315,7 +319,7 @@ class Endpoint:
                     structured = False  # not every server takes a schema; the answer is checked anyway
                     continue
                 else:
-                    last = _Failure(f"HTTP {status}{_reason(content)}", status in AGAIN, status in NEVER)
+                    last = _Failure(f"HTTP {status}{_reason(content)}", status in AGAIN, status in NEVER, status in REFUSED)
                     if status not in AGAIN:
                         raise last
                     wanted_wait = _retry_after(headers)
@@ -359,7 +363,8 @@ class Endpoint:
         self.usage.add(prompt_tokens=prompt or 0, completion_tokens=completion or 0)
         return text if isinstance(text, str) else "", (prompt, completion), choice.get("finish_reason") == "length"
 
-    def _said(self, problem: str, times: int = 1) -> str:
+    def said(self, problem: str, times: int = 1) -> str:
+        """That requests failed, why, and what to look at: the text of an error."""
         key = f"Its key is taken from the environment variable {self.key_variable}, which is {'set' if os.environ.get(self.key_variable) else 'not set'}."
         hint = {"HTTP 401": key, "HTTP 403": key, "HTTP 404": "Its model or its address is another: addresses end in /v1."}
         advice = next(
@@ -386,24 +391,25 @@ def _connected(model: str, base_url: str, key_variable: str) -> Endpoint:
     return Endpoint(model, base_url, key_variable)
 
 
-def connect(model: str, base_url: str | None = None, *, key_variable: str = "OPENAI_API_KEY") -> Endpoint:
+def connect(model: str, base_url: str, *, key_variable: str = "OPENAI_API_KEY") -> Endpoint:
     """A served model; the same one (and the same `Usage`) for the same arguments.
 
     Args:
         model: the name under which it is served.
-        base_url: such as ``http://localhost:8000/v1``; by default the environment variable OPENAI_BASE_URL.
+        base_url: such as ``http://localhost:8000/v1``.
         key_variable: name of the environment variable that holds the key; unset for servers that need none.
 
     Raises:
         ModelError: an argument is missing or no address.
 
     """
-    address = (base_url or os.environ.get("OPENAI_BASE_URL") or "").strip().rstrip("/")
+    address = (base_url or "").strip().rstrip("/")
     if not model:
         raise ModelError("No model was named for the endpoint. Set model to the name under which it is served, as its /v1/models lists it.")
     if not address:
         raise ModelError(
-            "No endpoint was named. Set base_url to an OpenAI-compatible address such as http://localhost:8000/v1, or the environment variable OPENAI_BASE_URL."
+            "No endpoint was named. Texts are sent to an OpenAI-compatible address such as http://localhost:8000/v1. "
+            "Set base_url to it, or the environment variable OPENAI_BASE_URL before a corpus is scored."
         )
     try:
         parts = urlsplit(address)

@@ -59,17 +59,26 @@ def resolve(model: str, revision: str | None = None, *, pickled: bool = False, f
     return _from_hub(ON_HUB.get(model, model), revision, pickled, file, model)
 
 
-def settled(parameters: Mapping[str, Any], workspace: Path | None = None) -> dict[str, Any]:
-    """Parameters of a learned family with the revision its model has now, so that another one is never taken for it.
+def settled(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters of a learned family with what they leave open decided, so that another answer is never taken for this one.
 
-    A relative name of a trained scorer is looked for in the workspace first.
+    The revision that the model has now; the precision, which "auto" leaves to the device (`explorer.models.device.using`): half on a
+    GPU, float32 on a CPU; the server, which may stand in the environment variable OPENAI_BASE_URL.
     """
     found = dict(parameters)
+    if found.get("base_url") == "":
+        found["base_url"] = os.environ.get("OPENAI_BASE_URL", "")
     model = found.get("model")
-    if not isinstance(model, str) or "revision" not in found:
-        return found
-    resolved = resolve(model, found["revision"], pickled=bool(found.get("pickled")), file=str(found.get("file") or ""))
-    return found if model and Path(model).expanduser().exists() else {**found, "revision": resolved.revision}
+    if isinstance(model, str) and "revision" in found:
+        resolved = resolve(model, found["revision"], pickled=bool(found.get("pickled")), file=str(found.get("file") or ""))
+        if not (model and Path(model).expanduser().exists()):
+            found["revision"] = resolved.revision
+    if found.get("dtype") == "auto":
+        from explorer.models.device import current
+
+        device = current()
+        found["dtype"] = "float32" if device.kind == "cpu" else device.fast
+    return found
 
 
 @lru_cache(maxsize=8)
@@ -93,10 +102,14 @@ def _from_hub(repository: str, revision: str | None, pickled: bool, file: str, c
     from explorer.models.extra import huggingface_hub
 
     patterns = [file] if file else FILES + (PICKLED if pickled else [])
+    wanted = [file] if file else ["*.safetensors", *(PICKLED if pickled else [])]
     try:
         try:
             folder = huggingface_hub.snapshot_download(repository, revision=revision, allow_patterns=patterns, local_files_only=True)
+            whole = any(next(Path(folder).rglob(pattern), None) for pattern in wanted)
         except huggingface_hub.errors.LocalEntryNotFoundError:
+            whole = False
+        if not whole:  # a cache may hold a model's configuration or tokenizer without its weights
             folder = huggingface_hub.snapshot_download(repository, revision=revision, allow_patterns=patterns)
     except Exception as error:  # the hub's client raises some twenty kinds
         line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

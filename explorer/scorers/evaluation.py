@@ -205,7 +205,7 @@ def mended(value: np.ndarray, target: np.ndarray, groups: np.ndarray, seed: int)
         seed: of the parts.
 
     Returns:
-        (slope, offset), None where there are too few documents; and float64 [n].
+        (slope, offset), None where there are too few documents, or groups of them to part; and float64 [n].
 
     """
     there = np.flatnonzero(np.isfinite(value))
@@ -213,11 +213,11 @@ def mended(value: np.ndarray, target: np.ndarray, groups: np.ndarray, seed: int)
     yes = target[there]
     if len(there) < CALIBRATE or min(int(yes.sum()), int((~yes).sum())) < CALIBRATE_CLASS:
         return None, plain
-    final = platt(value[there], yes)
-    if final is None:
+    final, parts = platt(value[there], yes), folds(yes, groups[there], FOLDS, seed)
+    if final is None or not parts:
         return None, plain
     probability = plain.copy()
-    for train, test in folds(yes, groups[there], FOLDS, seed):
+    for train, test in parts:
         part = platt(value[there][train], yes[train]) or final
         probability[there[test]] = logistic(part[0] * value[there[test]] + part[1])
     return final, probability

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -79,7 +78,7 @@ def collect(
         lacking = {"row", "label"} - set(frame.columns)
         if lacking:
             raise ColumnNotFoundError.named(sorted(lacking)[0], "the labels", frame.columns, "Labels are a frame with row and label.")
-        rows, values = frame["row"].to_numpy(), frame["label"].cast(pl.String).to_numpy()
+        rows, values = frame["row"].to_numpy(), frame["label"].cast(pl.String)
         source = "labels"
         hashes = dict(zip(frame["row"].to_list(), frame["text_hash"].to_list(), strict=True)) if "text_hash" in frame.columns else None
         if not len(rows):
@@ -98,12 +97,13 @@ def collect(
 
 
 def _target(
-    kind: str | None, values: np.ndarray, positive: str | None, source: str, column: str | None, notes: list[str]
+    kind: str | None, values: np.ndarray | pl.Series, positive: str | None, source: str, column: str | None, notes: list[str]
 ) -> tuple[str, np.ndarray, dict[str, int], str]:
-    """(kind, float target with NaN for what is not used, documents a label, positive label)."""
-    if values.dtype.kind == "f":
-        there = values[np.isfinite(values)]
-        distinct = np.unique(there[:100_000])
+    """(kind, float target with NaN for what is not used, documents a label, positive label) from floats, or texts with nulls."""
+    if isinstance(values, np.ndarray):
+        finite = np.isfinite(values)
+        there = values[finite]
+        distinct = np.unique(there)
         if kind == "ridge" or (kind is None and len(distinct) > 2):
             _enough_numbers(there, source)
             return "ridge", values.astype(np.float64), {}, ""
@@ -111,8 +111,10 @@ def _target(
             raise ModelError(
                 f"{source.capitalize()} has {len(distinct):,} different values. A {kind} scorer tells two classes apart. Use kind ridge, which learns the value itself, or a column of 0 and 1."
             )
-        values = np.array([f"{v:g}" if np.isfinite(v) else None for v in values], object)
-    classes = dict(Counter(str(v) for v in values if v is not None).most_common())
+        written = pl.Series([*(f"{v:g}" for v in distinct), None], dtype=pl.String)
+        values = written.gather(np.where(finite, np.searchsorted(distinct, values), len(distinct)))
+    counted = values.alias("label").drop_nulls().to_frame().group_by("label", maintain_order=True).len()
+    classes = dict(counted.sort("len", descending=True, maintain_order=True).iter_rows())
     if kind == "ridge":
         numbers = _numbers(values)
         if numbers is not None:
@@ -129,7 +131,8 @@ def _target(
     left = {name: n for name, n in classes.items() if name in ignored}
     if left:
         notes.append(f"{', '.join(f'{n:,} {name}' for name, n in left.items())} left out")
-    target = np.array([np.nan if v is None or str(v) in ignored else float(str(v) == wanted) for v in values], np.float64)
+    used = values.is_not_null() & ~values.is_in(sorted(ignored)).fill_null(False)
+    target = np.where(used.to_numpy(), (values == wanted).fill_null(False).to_numpy(), np.nan)
     yes, no = int((target == 1).sum()), int((target == 0).sum())
     if min(yes, no) < LEAST:
         which = "only one class" if not (yes and no) else f"too few: {yes:,} are {wanted}, {no:,} are not"
@@ -139,12 +142,10 @@ def _target(
     return kind or "logistic", target, classes, wanted
 
 
-def _numbers(values: np.ndarray) -> np.ndarray | None:
-    """Labels that are numbers (ratings from 0 to 5) as numbers; None when some are not."""
-    try:
-        return np.array([np.nan if v is None else float(v) for v in values], np.float64)
-    except ValueError:
-        return None
+def _numbers(values: pl.Series) -> np.ndarray | None:
+    """Labels that are numbers (ratings from 0 to 5) as numbers, NaN for null; None when some are not."""
+    numbers = values.str.strip_chars().cast(pl.Float64, strict=False)
+    return None if numbers.null_count() > values.null_count() else numbers.fill_null(np.nan).to_numpy()
 
 
 def _enough_numbers(values: np.ndarray, source: str) -> None:
@@ -158,8 +159,8 @@ def _enough_numbers(values: np.ndarray, source: str) -> None:
         )
 
 
-def _column(corpus: Corpus, column: str) -> tuple[np.ndarray, np.ndarray]:
-    """(rows, values) of a column or signal: floats, or texts with None."""
+def _column(corpus: Corpus, column: str) -> tuple[np.ndarray, np.ndarray | pl.Series]:
+    """(rows, values) of a column or signal: floats, or texts with nulls."""
     rows = np.arange(len(corpus))
     if column in corpus.columns.numeric():
         return rows, corpus.columns.numbers(column).astype(np.float64)
@@ -185,8 +186,8 @@ def _column(corpus: Corpus, column: str) -> tuple[np.ndarray, np.ndarray]:
             raise ModelError(
                 f"Column {column!r} is {piece.type}. A scorer learns from numbers, texts and truth values. Choose another column."
             )
-        pieces += piece.cast(pa.string()).to_pylist()
-    return rows, np.array(pieces, object)
+        pieces.append(piece.cast(pa.large_string()))
+    return rows, pl.Series(column, pa.chunked_array(pieces, pa.large_string()))
 
 
 def _thinned(target: np.ndarray, most: int, seed: int, classes: bool) -> np.ndarray:
@@ -246,8 +247,30 @@ def _distinct(
     if not classes:
         _enough_numbers(final, source)
     words = [texts[digest][1] for digest in kept]
-    return Examples(
+    found = Examples(
         np.array([texts[digest][0] for digest in kept], np.int64), words, final, groups(words), counts, positive, source, tuple(notes)
+    )
+    enough_groups(found)
+    return found
+
+
+def enough_groups(examples: Examples) -> None:
+    """Refuse examples that cannot be judged on texts they do not learn from: parts of them are left out group by group.
+
+    Raises:
+        ModelError: a class has fewer than 5 groups; there are fewer than 5 for a number.
+
+    """
+    # A group of both classes counts for that of its first text, as where parts are made (`explorer.scorers.heads.folds`).
+    first = examples.target[np.unique(examples.groups, return_index=True)[1]]
+    yes = int(first.sum()) if examples.binary else len(first)
+    others = len(first) - yes if examples.binary else yes
+    if min(yes, others) >= LEAST:
+        return
+    have = f"{yes:,} {examples.positive} and {others:,} others" if examples.binary else f"{yes:,}"
+    each = " of each class" if examples.binary else ""
+    raise ModelError(
+        f"Too few different texts can be learned from: {have}, where those that differ in white space or capitals alone count once. At least {LEAST}{each} are needed, since a part of them is left out to judge on. {'Label more documents.' if examples.source == 'labels' else 'Choose a column that holds a value for more texts.'}"
     )
 
 

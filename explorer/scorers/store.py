@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
 from explorer.corpus.workspace import Workspace, locked, unwritable, write_atomically, write_text
 from explorer.errors import EmbeddingError, ModelError
@@ -31,6 +32,7 @@ from explorer.scorers.evaluation import logistic, logit
 
 if TYPE_CHECKING:
     from explorer.corpus.corpus import Corpus
+    from explorer.corpus.sidecars import Sidecar
 
 VERSION = 1
 RECORD, HEAD, BINARY = "scorer.json", "head.npz", "model.bin"
@@ -323,8 +325,8 @@ def apply(
 ) -> Applied:
     """Fill the column ``scorer_<name>``.
 
-    A scorer on embeddings uses the stored vectors of the corpus, all in one go; documents without one stay undefined. Others, and
-    chosen rows, are scored like any learned signal: in pieces, resumable, a text never twice.
+    A scorer on embeddings uses the stored vectors of the corpus, all in one go; documents that are not embedded are left to a later
+    call. Others, and chosen rows, are scored like any learned signal: in pieces, resumable, a text never twice.
 
     Args:
         corpus: the corpus.
@@ -338,14 +340,18 @@ def apply(
         EmbeddingError: the corpus has no vector of the model it reads.
 
     """
+    from explorer.corpus.sidecars import sidecar
+    from explorer.registry import find
+
     scorer = load(name, corpus.workspace)
     where = str(scorer.folder)
+    side = sidecar(corpus.workspace, find(scorer.signal), corpus.roles.text, {"model": where})
     if scorer.features == "embeddings" and rows is None:
-        from explorer.corpus.sidecars import sidecar
-        from explorer.embeddings.store import embeddings
-        from explorer.engine.whole import write_columns
-        from explorer.registry import find
+        from explorer.embeddings.store import embeddings, stored
 
+        # Asked before the vectors are read, so that none of these can have one that came too late.
+        sides = [s.side for s in stored(corpus) if dict(s.side.parameters) == dict(scorer.encoder)]
+        looked = [sides[-1].there(shard) if sides else np.zeros(shard.rows, bool) for shard in corpus.shards]
         found = embeddings(corpus, scorer.encoder.get("model"))
         if found.parameters != dict(scorer.encoder):
             raise EmbeddingError(
@@ -353,19 +359,42 @@ def apply(
             )
         values = np.full(len(corpus), np.nan, np.float32)
         values[found.rows] = scorer.predict(vectors=found.matrix)
-        family = find(scorer.signal)
-        side = sidecar(corpus.workspace, family, corpus.roles.text, {"model": where})
-        write_columns(corpus, family, side, {scorer.column: values})
-        n = int(np.isfinite(values).sum())
+        _keep(corpus, scorer, side, values, looked)
+        n = int(np.isfinite(_scores(corpus, scorer, side)).sum())
         return Applied(scorer.column, len(corpus), n, len(corpus) - len(found.rows), "from their stored embeddings")
     from explorer.engine.local import score
 
     report = score(corpus, [scorer.signal], parameters={scorer.signal: {"model": where}}, rows=rows, on_progress=on_progress, cancel=cancel)
-    wanted = len(corpus) if rows is None else len(np.unique(np.asarray(rows)))
-    done = report.computed + report.reused
+    asked = np.arange(len(corpus)) if rows is None else np.unique(np.asarray(rows, np.int64))
+    wanted, done = len(asked), report.computed + report.reused
     cancelled = report.cancelled or (cancel is not None and cancel.is_set() and done < wanted)
     how = "before it was stopped; apply it again to carry on" if cancelled else f"in {report.seconds:.1f} s"
-    return Applied(scorer.column, wanted, done - report.nulls.get(scorer.column, 0), 0, how, cancelled)
+    n = int(np.isfinite(_scores(corpus, scorer, side)[asked]).sum())
+    return Applied(scorer.column, wanted, n, 0, how, cancelled)
+
+
+def _keep(corpus: Corpus, scorer: Scorer, side: Sidecar, values: np.ndarray, looked: Sequence[np.ndarray]) -> None:
+    """Keep the scores of documents that have been looked at; those of blank texts are null, and all others stay to be scored."""
+    from explorer.corpus.sidecars import ROWS_A_GROUP, TEXT, declare, join_pieces, write_piece
+
+    corpus.workspace.folder("signals", side.folder.name)
+    declare(side, corpus.roles.text)
+    for shard, there in zip(corpus.shards, looked, strict=True):
+        here = values[shard.first_row : shard.first_row + shard.rows]
+        new = np.flatnonzero((there | np.isfinite(here)) & ~side.there(shard))
+        for start in range(0, len(new), ROWS_A_GROUP):
+            inner = new[start : start + ROWS_A_GROUP]
+            column = pa.array(here[inner], pa.float32(), mask=~np.isfinite(here[inner]))
+            # Texts are not read here, so their hashes are unknown; the column is there since all pieces of a shard have the same.
+            write_piece(side, shard, inner, pa.table({scorer.column: column, TEXT: pa.nulls(len(inner), pa.binary())}))
+        if side.pieces(shard) and side.there(shard).all():
+            join_pieces(side, shard)
+
+
+def _scores(corpus: Corpus, scorer: Scorer, side: Sidecar) -> np.ndarray:
+    """What is kept of this scorer's own column, float [documents], NaN where there is none."""
+    parts = [side.read(shard, [scorer.column])[scorer.column].to_numpy() for shard in corpus.shards]
+    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
 
 # --- to elsewhere ----------------------------------------------------------------------------------------------------------

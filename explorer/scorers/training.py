@@ -14,7 +14,7 @@ import polars as pl
 from explorer.errors import EmbeddingError, ModelError
 from explorer.scorers import words
 from explorer.scorers.evaluation import CALIBRATE, CALIBRATE_CLASS, HeldOut, Predict, held_out, judge_classes, judge_numbers, logit, mended
-from explorer.scorers.examples import Examples, collect
+from explorer.scorers.examples import Examples, collect, enough_groups
 from explorer.scorers.heads import Head, fit, rotated
 from explorer.scorers.store import BINARY, HEAD, Scorer, folder, save
 
@@ -212,7 +212,9 @@ def _vectors(
                 f"{len(missing):,} of {len(examples.rows):,} documents to learn from are not embedded with {encoder.get('model')!r}. At most {MOST_ENCODED:,} are embedded on the spot. Embed the corpus first: explorer embed PATH"
             )
         notes.append(f"{len(missing):,} documents left out because they are not embedded")
-        return vectors[there], encoder, _subset(examples, there)
+        kept = _subset(examples, there)
+        enough_groups(kept)
+        return vectors[there], encoder, kept
     if len(missing):
         tell(0, 1, f"embedding {len(missing):,} documents")
         fresh = load(**encoder).encode([examples.texts[i] for i in missing])

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from explorer.errors import SignalError
-from explorer.models.endpoint import Message, connect
+from explorer.errors import ModelError, SignalError
+from explorer.models.endpoint import Answer, Endpoint, Message, connect
 from explorer.primitives.batch import Batch
-from explorer.registry import Columns, Signal, family
+from explorer.registry import UNANSWERED, Columns, Signal, family
 
 RUBRIC = """Rate how much a person could learn from the document.
 0: nothing can be learned: spam, a list of links, a login page, machine noise.
@@ -61,7 +61,7 @@ def llm_judge(
     batch: Batch,
     *,
     model: str = "",
-    base_url: str | None = None,
+    base_url: str = "",
     key_variable: str = "OPENAI_API_KEY",
     rubric: str | None = None,
     minimum: float = 0.0,
@@ -72,9 +72,11 @@ def llm_judge(
     """Score of a document by a language model behind an OpenAI-compatible endpoint, after a rubric.
 
     One request a document, at temperature 0. The answer has to be a JSON object with a score in range and a reason; one that is not is
-    shown to the model once, to be mended. A document without a valid answer is null, with the reason in ``llm_judge_problem``; the run
-    ends only where the endpoint answers nobody (a wrong key, a wrong model, no connection, eight failures in a row). Blank documents
-    are not sent. The price is the sum of the two token columns times the endpoint's prices; how many requests run side by side is set
+    shown to the model once, to be mended. A document without a valid answer, or that the endpoint refuses (too long, say), is null, with
+    the reason in ``llm_judge_problem``. A document whose request failed, after all tries, is unanswered: nothing is kept for it, and it is
+    asked again the next time. Where the endpoint gives up on the way (a key that ran out, no connection, eight failures in a row), what it
+    answered is kept and the rest is unanswered; the run ends with the first batch in which it answers nobody. Blank documents are not
+    sent. The price is the sum of the two token columns times the endpoint's prices; how many requests run side by side is set
     by the environment variable EXPLORER_ENDPOINT_CONCURRENCY (8), the seconds an answer may take by EXPLORER_ENDPOINT_TIMEOUT (120).
 
     Documents are quoted between marks that no document can hold, and the model is told that nothing between them is addressed to it.
@@ -83,7 +85,8 @@ def llm_judge(
     Args:
         batch: documents; they are sent to the endpoint.
         model: required: the name under which the model is served. What a server gives under a name can change: name a dated version.
-        base_url: address such as http://localhost:8000/v1; by default the environment variable OPENAI_BASE_URL.
+        base_url: required: address such as http://localhost:8000/v1; where scores are kept, the environment variable OPENAI_BASE_URL
+            fills it in, and it is part of their identity.
         key_variable: name of the environment variable that holds the key; the key itself is stored nowhere.
         rubric: text of a rubric, or path of a file with it; by default educational value from 0 to 5, in our own words.
         minimum: lowest score of the rubric.
@@ -93,7 +96,7 @@ def llm_judge(
 
     Raises:
         SignalError: the rubric cannot be read, or a parameter is out of range.
-        ModelError: the endpoint answers nobody.
+        ModelError: no model or address was named, or the endpoint answered no document of the batch.
 
     Example:
         >>> corpus.score(["llm_judge:edu"], parameters={"llm_judge:edu": {"model": "qwen", "base_url": "http://localhost:8000/v1"}})
@@ -113,7 +116,7 @@ def llm_judge(
     def check(value: Any) -> str:
         return wrong(value, minimum, maximum)
 
-    answers = endpoint.ask_each(conversations, check=check, schema=schema(minimum, maximum), most_tokens=answer_tokens)
+    answers = asked(endpoint, conversations, check=check, schema=schema(minimum, maximum), most_tokens=answer_tokens)
     values = [a.value for a in answers]
     return {
         "llm_judge": np.array([np.nan if v is None else float(v["score"]) for v in values], np.float32),
@@ -121,7 +124,27 @@ def llm_judge(
         "llm_judge_problem": pa.array([a.problem or None for a in answers], pa.string()),
         "llm_judge_prompt_tokens": pa.array([a.prompt_tokens for a in answers], pa.int64()),
         "llm_judge_completion_tokens": pa.array([a.completion_tokens for a in answers], pa.int64()),
+        UNANSWERED: np.array([a.unanswered for a in answers], bool),
     }
+
+
+def asked(endpoint: Endpoint, conversations: list[list[Message] | None], **wanted: Any) -> list[Answer]:
+    """An answer to each conversation; when the endpoint gives up on the way, what came before is kept: it is paid for.
+
+    Raises:
+        ModelError: something was asked and nothing answered.
+
+    """
+    came: dict[int, Answer] = {}
+    try:
+        endpoint.ask_each(conversations, on_answer=came.__setitem__, **wanted)
+    except ModelError:
+        if all(a.unanswered for a in came.values()):
+            raise
+    if came and all(a.unanswered for a in came.values()):  # too few to give up on the endpoint, but silence would look like success
+        raise ModelError(endpoint.said(next(iter(came.values())).problem, len(came)))
+    rest = Answer(problem="not asked", unanswered=True)
+    return [Answer() if c is None else came.get(place, rest) for place, c in enumerate(conversations)]
 
 
 def read_rubric(rubric: str | None) -> str:

@@ -17,7 +17,9 @@ from explorer.corpus.sidecars import Sidecar
 from explorer.duplicates import groups
 from explorer.duplicates.keepers import keepers, worth
 from explorer.duplicates.savings import TOTAL, savings, shared_sources
+from explorer.engine.whole import identity
 from explorer.errors import ExplorerError
+from explorer.registry import find
 from explorer.selection.filters import Filters
 from explorer.selection.threshold import Threshold
 from explorer.ui import errors, link, state
@@ -99,6 +101,9 @@ def _is_ours(column: str) -> bool:
 def keep_column(corpus: Corpus, name: str, side: Sidecar, rule: str) -> str:
     """The column that is 1 for what stays under a rule; computed under an alias where no search has made it yet.
 
+    A column that was made by other values of the rule's signal than the corpus has now does not count: it is made anew, from the groups
+    that are known.
+
     Raises:
         ExplorerError: the rule cannot be applied, or the workspace cannot be written.
 
@@ -113,6 +118,7 @@ def keep_column(corpus: Corpus, name: str, side: Sidecar, rule: str) -> str:
             family == WAYS[name].family
             and dict(known.parameters) == wanted
             and coverage.of(column) is known
+            and known.folder.name == _folder_now(corpus, known, wanted)
             and all(map(known.finished, corpus.shards))
         ):
             return column
@@ -121,6 +127,12 @@ def keep_column(corpus: Corpus, name: str, side: Sidecar, rule: str) -> str:
     title = f"{WAYS[name].family}:{alias}"
     corpus.score([title], parameters={title: wanted}, on_progress=lambda _: None)
     return f"{keep}_{alias}"
+
+
+def _folder_now(corpus: Corpus, side: Sidecar, parameters: dict[str, Any]) -> str:
+    """The folder in which these columns would be computed now; another one than theirs when what decides them has changed since."""
+    family = find(side.family)
+    return family.key(parameters, corpus.roles.text, identity(corpus, family, parameters))
 
 
 def _slug(rule: str) -> str:

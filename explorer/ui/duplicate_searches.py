@@ -97,7 +97,7 @@ def found_in(name: str, side: Sidecar) -> tuple[int, int]:
     if name in ("exact", "normalised"):
         said = said.get(name, {})
     elif name == "meaning" and "parameters" in said:
-        said = said.get("at", {}).get(f"{said['parameters']['threshold']:.2f}", {})
+        said = said.get("at", {}).get(semantic.label(said["parameters"]["threshold"]), {})
     if name == "lines":
         return said.get("boilerplate_lines", 0), said.get("with_boilerplate", 0)
     return said.get("groups", 0), said.get("in_groups", 0)

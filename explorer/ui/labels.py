@@ -271,7 +271,7 @@ def queue(corpus: Corpus, way: str, settings: tuple[Any, ...]) -> np.ndarray:
         texts = corpus.documents(rows, [corpus.roles.text])[corpus.roles.text].to_list()
         there = [bool(text and text.strip()) for text in texts]  # there is nothing to judge in an empty document
         st.session_state.labels_queue = known = (asked, rows[np.array(there, bool)])
-        st.session_state.pop("labels_row", None)
+        st.session_state.labels_row = st.session_state.pop("labels_open", None)
     return known[1]
 
 
@@ -283,8 +283,10 @@ def _drawn(corpus: Corpus, way: str, settings: tuple[Any, ...], seed: int) -> np
         only = frame if settings[0] == "any" else frame.filter(pl.col("label") == settings[0])
         return only.sort("created", descending=True)["row"].to_numpy()[: 5 * QUEUE]
     if way == WRONG:
-        rows = np.array([m["row"] for m in load(settings[0], corpus.workspace).mistakes], np.int64)
-        return rows[rows < len(corpus)]
+        scorer = load(settings[0], corpus.workspace)
+        # the numbers of another corpus's documents mean nothing here
+        wrong = scorer.mistakes if scorer.corpus == corpus.fingerprint else []
+        return np.array([m["row"] for m in wrong], np.int64)
     selection = state.current_selection()
     pool = np.sort(selection.rows()) if selection.filters and way != CUT else np.arange(len(corpus))
     if way == HITS:
@@ -454,13 +456,20 @@ def table(corpus: Corpus) -> None:
         shown, key="labels_table", hide_index=True, height=min(420, 38 + 35 * shown.height), on_select="rerun", selection_mode="single-row"
     )
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        if picked.selection.rows and st.button("Read this document", key="labels_read"):
-            st.session_state.labels_way, st.session_state.labels_only = DONE, "any"
+        if picked.selection.rows:
+            st.button("Read this document", key="labels_read", on_click=_open, args=(int(shown["row"][picked.selection.rows[0]]),))
         st.download_button("Labels as CSV", lambda: _file(corpus, ".csv"), "labels.csv", key="labels_csv", on_click="ignore")
         st.download_button(
             "Labels as Parquet", lambda: _file(corpus, ".parquet"), "labels.parquet", key="labels_parquet", on_click="ignore"
         )
         st.caption(f"{shares(dict(frame['label'].value_counts(sort=True).iter_rows()))}. Command: explorer labels export labels.csv PATH")
+
+
+def _open(row: int) -> None:
+    """Show a labelled document in the reader."""
+    st.session_state.labels_view, st.session_state.labels_way, st.session_state.labels_only = "Label", DONE, "any"
+    st.session_state.labels_open = row
+    st.session_state.pop("labels_queue", None)
 
 
 def _file(corpus: Corpus, ending: str) -> bytes:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from explorer.duplicates.components import roots, unite
-from explorer.duplicates.semantic import ALSO, KEPT, compare, explain
+from explorer.duplicates.semantic import ALSO, KEPT, compare, explain, label
 
 
 def vectors(m, seed=0, copies=0.15):
@@ -79,3 +79,10 @@ def test_nothing_is_explained():
     )
     report["at"] = {"0.95": {"groups": 1, "in_groups": 2, "largest": 2}, "0.90": {"groups": 2, "in_groups": 4, "largest": 2}}
     assert explain(report).startswith("1 groups hold 2 of 4 documents at a cosine of 0.95, the largest 2 (at 0.90: 2 groups of 4).")
+
+
+def test_thresholds_that_two_decimals_confuse_are_counted_apart():
+    assert [label(t) for t in (0.9, 0.904, 0.95, 1, np.float64(0.896))] == ["0.90", "0.904", "0.95", "1.00", "0.896"]
+    counts = {"0.904": {"groups": 1, "in_groups": 2, "largest": 2}, "0.90": {"groups": 3, "in_groups": 9, "largest": 3}}
+    report = {"documents": 9, "without": 0, "sample": None, "closest": 0.91, "parameters": {"threshold": 0.904}, "at": counts}
+    assert explain(report) == "1 groups hold 2 of 9 documents at a cosine of 0.904, the largest 2 (at 0.90: 3 groups of 9)."

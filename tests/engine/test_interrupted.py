@@ -64,7 +64,7 @@ def test_kill_9_loses_nothing_that_was_finished_and_the_result_is_the_same_bytes
     kept = corpus.coverage().scored_rows("lang")
     assert 10 * parts <= kept < 600
     report = score(corpus, ["language", "pii"])
-    assert report.reused >= 10 * (parts - 1)
+    assert report.reused >= 10 * (parts - 2)  # a row group in flight a thread may lack its second family
     score(open_corpus(long_work, workspace=whole), ["language", "pii"])
     assert sidecars(killed) == sidecars(whole)
 

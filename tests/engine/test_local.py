@@ -61,7 +61,9 @@ def test_heuristics_are_every_family_without_model_or_tokenizer(tiny_corpus: Cor
     assert "pii" in names
     assert "language" not in names
     assert names == {
-        f.name for f in families().values() if f.reads == ("text",) and "model" not in f.defaults and "tokenizer" not in f.defaults
+        f.name
+        for f in families().values()
+        if f.scope == "document" and f.reads == ("text",) and "model" not in f.defaults and "tokenizer" not in f.defaults
     }
     assert set(score(tiny_corpus, ["heuristics"], limit=1).families) == names
 

@@ -13,7 +13,7 @@ import pytest
 
 from explorer import registry
 from explorer.corpus.corpus import Corpus, open_corpus
-from explorer.corpus.sidecars import MANY_PIECES, sidecar
+from explorer.corpus.sidecars import MANY_PIECES, join_pieces, sidecar, write_piece
 from explorer.engine import pieces
 from explorer.engine.local import score, score_texts
 from explorer.engine.progress import Progress
@@ -178,3 +178,70 @@ def test_other_parameters_are_other_values(tmp_path: Path, runs: list[str]) -> N
     score(corpus, ["rated"], parameters={"rated": {"factor": 3.0}})
     assert runs.count("bb") == 2
     assert replace(find("rated"), version=2).key() != find("rated").key()
+
+
+def test_again_for_some_rows_keeps_the_others(tmp_path: Path, runs: list[str]) -> None:
+    corpus = corpus_of(tmp_path / "c", [f"text {i}" for i in range(30)])
+    score(corpus, ["rated", "length"])
+    report = score(corpus, ["rated", "length"], rows=[5, 20], again=True)
+    assert (report.computed, report.rows) == (2, 2)
+    assert corpus.coverage().scored_rows("rated") == corpus.coverage().scored_rows("n_bytes") == 30
+    np.testing.assert_array_equal(corpus.columns.numbers("rated"), expected(corpus))
+    assert sorted(runs) == sorted([*(f"text {i}" for i in range(30)), "text 5", "text 20"])
+    score(corpus, ["rated"], limit=3, again=True)
+    assert corpus.coverage().scored_rows("rated") == 30
+    other = corpus_of(tmp_path / "d", ["text 0", "text 1"], files=1)
+    before = len(runs)
+    score(other, ["rated"], again=True)  # anew means that nothing of another file is taken over
+    assert sorted(runs[before:]) == ["text 0", "text 1"]
+
+
+def test_rows_without_an_answer_are_asked_again(tmp_path: Path, runs: list[str]) -> None:
+    down = {"now": True}
+
+    @registry.family(version=1, source="tests", signals=[Signal("asked", "points", "Length, of a server that may be down.")])
+    def asked(batch: Batch, *, model: str = "server") -> Columns:
+        """Length of the text."""
+        silent = np.array([down["now"] and "no" in (t or "") for t in batch.texts()])
+        return {"asked": np.array([len(t or "") for t in batch.texts()], np.float32), registry.UNANSWERED: silent}
+
+    corpus = corpus_of(tmp_path / "c", ["yes", "no", "yes", "no no", None], files=1)
+    first = score(corpus, ["asked"])
+    assert (first.computed, first.unanswered) == (3, 2)
+    assert "2 could not be asked" in str(first)
+    assert corpus.coverage().scored_rows("asked") == 3
+    down["now"] = False
+    second = score(corpus, ["asked"])
+    assert (second.computed, second.reused, second.unanswered) == (2, 3, 0)
+    np.testing.assert_array_equal(corpus.columns.numbers("asked"), [3, 2, 3, 5, np.nan])
+    assert score_texts(["abc"], ["asked:x"])["asked_x"].to_pylist() == [3]
+
+
+def test_joining_twice_and_writing_late_do_no_harm(tmp_path: Path, runs: list[str]) -> None:
+    corpus = corpus_of(tmp_path / "c", ["a", "bb", "ccc"], files=1)
+    shard = corpus.shards[0]
+    side = sidecar(corpus.workspace, find("rated"), "text", {})
+    score(corpus, ["rated"], rows=[0, 2])
+    late = pa.table({"rated": pa.array([2.0], pa.float32()), "rated_word": ["bb"], "_text": pa.array([b"x" * 16])})
+    join_pieces(side, shard)  # rows are missing: nothing happens
+    assert not side.finished(shard)
+    score(corpus, ["rated"])
+    join_pieces(side, shard)
+    assert write_piece(side, shard, np.array([1]), late) is None
+    np.testing.assert_array_equal(corpus.columns.numbers("rated"), [1, 2, 3])
+
+
+def test_many_pieces_are_merged_while_a_run_goes_on(tmp_path: Path, runs: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pieces, "FIRST_PIECE", 1)
+    monkeypatch.setattr(pieces, "MOST_ROWS", 1)
+    monkeypatch.setattr(pieces, "_next_size", lambda rows, seconds: 1)
+    corpus, most = corpus_of(tmp_path / "c", [f"{i}" for i in range(3 * MANY_PIECES)], files=1), 0
+    side = sidecar(corpus.workspace, find("rated"), "text", {})
+
+    def show(progress: Progress) -> None:
+        nonlocal most
+        most = max(most, len(side.pieces(corpus.shards[0])))
+
+    score(corpus, ["rated"], on_progress=show)
+    assert most <= MANY_PIECES + 2
+    np.testing.assert_array_equal(corpus.columns.numbers("rated"), expected(corpus))

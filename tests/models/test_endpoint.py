@@ -107,6 +107,7 @@ def test_a_slow_answer_is_a_failure_of_its_own(server: ChatServer) -> None:
         found = connect("m", server.url).ask_each([talk("a"), talk("slow"), talk("b")])
     assert [a.text for a in found] == ["ok", "", "ok"]
     assert found[1].problem.startswith("no answer within 0.5 s")
+    assert [a.unanswered for a in found] == [False, True, False]
 
 
 def test_one_document_that_fails_is_not_the_end(server: ChatServer) -> None:
@@ -119,6 +120,7 @@ def test_one_document_that_fails_is_not_the_end(server: ChatServer) -> None:
     found = served.ask_each([talk("a"), talk("long"), talk("long"), talk("b")])
     assert [a.problem for a in found] == ["", *["HTTP 400 (context length is 4096)"] * 2, ""]
     assert served.usage.problems == {"HTTP 400": 2}
+    assert not any(a.unanswered for a in found)  # it would be refused again
 
 
 @pytest.mark.parametrize(
@@ -186,7 +188,11 @@ def test_json_is_checked_and_mended_once(server: ChatServer) -> None:
     (found,) = served.ask_each([talk("rate")], check=is_score)
     assert found.value is None
     assert found.problem.startswith("not the JSON that was asked for: no JSON")
+    assert not found.unanswered
     assert len(server.requests) == 4
+    server.script(answer("I would say 3", 10, 4), Reply(402, {}))
+    (found,) = served.ask_each([talk("rate")], check=is_score)
+    assert found == Answer("", None, "HTTP 402", 10, 4, unanswered=True)  # the repair failed, and may not the next time
 
 
 def test_an_answer_that_was_cut_off_says_so(server: ChatServer) -> None:
@@ -288,7 +294,7 @@ def test_what_is_not_json_is_refused(text: str) -> None:
     ("model", "url", "said"),
     [
         ("", "http://h/v1", "No model was named"),
-        ("m", None, r"No endpoint was named\. Set base_url"),
+        ("m", "", r"No endpoint was named\. .* Set base_url"),
         ("m", "localhost:8000", "'localhost:8000' is no address"),
         ("m", "file:///etc/passwd", "is no address"),
         ("m", "http://h:99999/v1", "is no address"),
@@ -296,7 +302,7 @@ def test_what_is_not_json_is_refused(text: str) -> None:
         ("m", "https://h/v1?key=abc", "holds a name, password or query"),
     ],
 )
-def test_arguments_that_cannot_be_used(model: str, url: str | None, said: str) -> None:
+def test_arguments_that_cannot_be_used(model: str, url: str, said: str) -> None:
     with pytest.raises(ModelError, match=said) as error:
         connect(model, url)
     assert "pw" not in str(error.value)
@@ -309,10 +315,15 @@ def test_a_key_in_place_of_its_name_is_not_repeated() -> None:
     assert "secret" not in str(error.value)
 
 
-def test_the_environment_names_the_endpoint_and_its_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_BASE_URL", "http://h:8000/v1/")
-    assert connect("m").base_url == "http://h:8000/v1"
-    assert connect("m") is connect("m", "http://h:8000/v1")
+def test_the_same_address_is_the_same_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert connect("m", "http://h:8000/v1/").base_url == "http://h:8000/v1"
+    assert connect("m", "http://h:8000/v1/") is connect("m", "http://h:8000/v1")
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://other:8000/v1")  # not part of a score's identity when it is read this late
+    with pytest.raises(ModelError, match="No endpoint was named"):
+        connect("m", "")
+
+
+def test_the_environment_sets_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXPLORER_ENDPOINT_CONCURRENCY", "32")
     monkeypatch.setenv("EXPLORER_ENDPOINT_TIMEOUT", "7.5")
     assert (endpoint.current_limits().concurrency, endpoint.current_limits().timeout) == (32, 7.5)

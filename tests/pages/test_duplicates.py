@@ -16,7 +16,10 @@ from explorer.corpus.corpus import open_corpus
 from explorer.duplicates.groups import grouping, groups
 from explorer.duplicates.keepers import keepers, worth
 from explorer.duplicates.savings import savings
+from explorer.engine.whole import write_columns
+from explorer.registry import find
 from explorer.selection.threshold import Threshold
+from explorer.ui.duplicate_keepers import keep_column
 
 SAMPLE = APP.parent / "sample_data"
 CORPUS = SAMPLE / "corpus"
@@ -176,6 +179,26 @@ def test_the_best_by_a_signal_and_the_most_wanted_source(page, tmp_path):
     at.button(key="dup_keep").click().run()
     assert fine(at).session_state.filters.filters[0].signal == "exact_keep_source_books"
     assert open_corpus(folder, workspace=tmp_path / "workspace").select(at.session_state.filters).rows().tolist() == [1, 2]
+
+
+def test_a_keeper_by_a_signal_follows_its_new_values(tmp_path):
+    corpus = open_corpus(corpus_of(tmp_path / "c", [LONG, LONG, "Something else."]), workspace=tmp_path / "workspace")
+    corpus.score(["exact_duplicates", "n_bytes"], on_progress=lambda _: None)
+    side, bytes_ = corpus.coverage().of("exact_group"), corpus.coverage().of("n_bytes")
+
+    def kept(values):
+        write_columns(corpus, find(bytes_.family), bytes_, {name: np.array(values) for name in bytes_.columns})
+        column = keep_column(corpus, "exact", side, "highest:n_bytes")
+        assert column == "exact_keep_highest_n_bytes"
+        return corpus.columns.numbers(column).tolist()
+
+    assert kept([9, 1, 0]) == [1, 0, 1]
+    assert kept([1, 9, 0]) == [0, 1, 1]
+    folders = sorted((tmp_path / "workspace" / "signals").glob("exact_duplicates.highest*"))
+    written = [f.stat().st_mtime_ns for f in folders[0].glob("*.parquet")]
+    keep_column(corpus, "exact", side, "highest:n_bytes")  # nothing is new: nothing is computed
+    assert sorted((tmp_path / "workspace" / "signals").glob("exact_duplicates.highest*")) == folders
+    assert [f.stat().st_mtime_ns for f in folders[0].glob("*.parquet")] == written
 
 
 def test_a_group_that_other_rules_lose_is_warned_of(page, tmp_path):

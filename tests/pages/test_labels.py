@@ -112,3 +112,16 @@ def test_a_trained_scorer_is_shown_with_its_interval_words_and_mistakes(app, tmp
     button(at, "result_filter").click().run()
     assert not at.exception
     assert any(line.signal == "scorer_mine" for line in at.session_state.panel_lines)
+
+
+def test_a_label_in_the_table_opens_its_document(app, small_corpus, tmp_path):
+    corpus = open_corpus(small_corpus, workspace=tmp_path / "ws")
+    Labels(corpus.workspace).set(corpus, [0, 1, 7], "bad", note="why")
+    at = opened(app, small_corpus, tmp_path / "ws")
+    at.session_state.labels_view = "All labels"
+    at.run()
+    assert at.dataframe[0].value["row"].to_list() == [0, 1, 7]
+    at.session_state.labels_table = {"selection": {"rows": [1], "columns": [], "cells": []}}
+    at.run()
+    button(at, "labels_read").click().run()
+    assert at.session_state.labels_row == 1

@@ -19,8 +19,9 @@ from models.endpoint_server import ChatServer, Reply, Request, answer, serve
 from explorer.corpus.corpus import open_corpus
 from explorer.errors import ModelError, SignalError
 from explorer.models import endpoint
+from explorer.models.endpoint import limited
 from explorer.primitives.batch import Batch
-from explorer.registry import find
+from explorer.registry import UNANSWERED, find
 from explorer.signals.llm_judge import RUBRIC, llm_judge, wrong
 
 
@@ -59,6 +60,7 @@ def test_scores_reasons_and_tokens(server: ChatServer) -> None:
         "llm_judge_problem": [None] * 4,
         "llm_judge_prompt_tokens": [100, None, None, 100],
         "llm_judge_completion_tokens": [7, None, None, 7],
+        UNANSWERED: [0.0] * 4,
     }
     assert len(server.requests) == 2
     assert server.requests[0].body["temperature"] == 0
@@ -140,6 +142,66 @@ def test_one_failure_is_null_and_a_dead_endpoint_ends_the_run(server: ChatServer
     server.reply = lambda request: Reply(401, {"error": {"message": "no key"}})
     with pytest.raises(ModelError, match=r"HTTP 401 \(no key\)"):
         judge(server, ["x"] * 30)
+
+
+def scored(folder: Path, texts: list[str]) -> Any:
+    folder.mkdir(exist_ok=True)
+    pq.write_table(pa.table({"text": texts}), folder / "a.parquet")
+    return open_corpus(folder, workspace=folder.parent / "w")
+
+
+def test_a_failed_request_is_asked_again_and_known_nowhere(server: ChatServer, tmp_path: Path) -> None:
+    busy = {"b"}
+    server.reply = lambda request: Reply(503, {}) if document(request) in busy else rate(request)
+    corpus = scored(tmp_path / "c", ["a a", "b", "c c c"])
+    given = {"llm_judge": {"model": "m", "base_url": server.url}}
+    with limited(tries=1):
+        corpus.score(["llm_judge"], parameters=given)
+        assert corpus.coverage().scored_rows("llm_judge") == 2
+        busy.clear()
+        before = len(server.requests)
+        other = scored(tmp_path / "d", ["b"])
+        other.score(["llm_judge"], parameters=given)
+        assert other.columns.numbers("llm_judge").tolist() == [1.0]
+        corpus.score(["llm_judge"], parameters=given)
+    assert [document(r) for r in server.requests[before:]] == ["b"]
+    assert corpus.columns.numbers("llm_judge").tolist() == [2.0, 1.0, 3.0]
+
+
+def test_what_was_paid_for_is_kept_when_the_endpoint_refuses_on_the_way(server: ChatServer, tmp_path: Path) -> None:
+    count = iter(range(1000))
+    server.reply = lambda request: rate(request) if next(count) < 20 else Reply(403, {"error": "quota"})
+    corpus = scored(tmp_path / "c", [f"doc {i}" for i in range(60)])
+    given = {"llm_judge": {"model": "m", "base_url": server.url}}
+    with limited(tries=1, concurrency=1):
+        with pytest.raises(ModelError, match=r"HTTP 403 \(quota\)"):  # by the next piece
+            corpus.score(["llm_judge"], parameters=given)
+        assert corpus.coverage().scored_rows("llm_judge") == 20
+        server.reply = rate
+        before = len(server.requests)
+        corpus.score(["llm_judge"], parameters=given)
+    assert len(server.requests) - before == 40
+    assert corpus.columns.numbers("llm_judge").tolist() == [2.0] * 60
+
+
+def test_nobody_answered_is_said_however_few_were_asked(server: ChatServer) -> None:
+    server.reply = lambda request: Reply(503, {"error": "busy"})
+    with limited(tries=1), pytest.raises(ModelError, match=r"3 requests in a row failed at .* HTTP 503 \(busy\)"):
+        judge(server, ["a", "b", "", "c"])
+
+
+def test_the_server_is_part_of_a_scores_identity(server: ChatServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus = scored(tmp_path / "c", ["a b"])
+    monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+    with pytest.raises(ModelError, match="No endpoint was named"):  # the family itself does not look there
+        llm_judge(Batch.of(["a"]), model="m")
+    corpus.score(["llm_judge"], parameters={"llm_judge": {"model": "m"}})
+    with serve() as other:
+        other.reply = lambda request: answer('{"reason": "r", "score": 5}')
+        monkeypatch.setenv("OPENAI_BASE_URL", other.url)
+        corpus.score(["llm_judge"], parameters={"llm_judge": {"model": "m"}})
+        assert len(other.requests) == 1
+    assert corpus.columns.numbers("llm_judge").tolist() == [5.0]
 
 
 def test_through_the_engine_each_text_is_asked_once_and_no_key_is_stored(
