@@ -70,6 +70,7 @@ class Found:
         seconds: how long it took.
         scores: float32, the cosine of each with the query, of a search by meaning; else None.
         searched: how many documents had a vector and could have been found.
+        model: what made the vectors.
 
     """
 
@@ -77,6 +78,7 @@ class Found:
     seconds: float
     scores: np.ndarray | None = None
     searched: int = 0
+    model: str = ""
 
 
 def search(corpus: Corpus, what: Search, within: np.ndarray | None = None, *, seconds: float = SECONDS) -> Found:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,11 +12,15 @@ from explorer.corpus.search import Found
 from explorer.embeddings.search import Hits, search, similar
 from explorer.errors import EmbeddingError, SelectionError
 
+if TYPE_CHECKING:
+    from explorer.embeddings.store import Embeddings
+
+COPIES = 4  # times as many are looked up, since copies are left out
 MOST = 200  # results of a search in words: further down, the order says little
 
 
 def by_meaning(corpus: Corpus, query: str, n: int = MOST, *, within: np.ndarray | None = None, model: str | None = None) -> Found:
-    """The documents nearest to a query, best first, with their cosines.
+    """The documents nearest to a query, best first, with their cosines; of those with the very same vector only the first.
 
     Args:
         corpus: whose embeddings are searched.
@@ -33,8 +38,8 @@ def by_meaning(corpus: Corpus, query: str, n: int = MOST, *, within: np.ndarray 
         raise SelectionError("The query is empty. Write what the documents should be about, such as: how vaccines work")
     started = time.monotonic()
     vectors = corpus.embeddings(model)
-    found = search(vectors, vectors.encoder().encode_query(query), n, within=within)
-    return _found(found, started, within)
+    found = search(vectors, vectors.encoder().encode_query(query), COPIES * n, within=within)
+    return _found(found, started, within, vectors, n)
 
 
 def like(corpus: Corpus, rows: int | list[int], n: int = MOST, *, within: np.ndarray | None = None, model: str | None = None) -> Found:
@@ -45,11 +50,16 @@ def like(corpus: Corpus, rows: int | list[int], n: int = MOST, *, within: np.nda
 
     """
     started = time.monotonic()
-    return _found(similar(corpus.embeddings(model), rows, n, within=within), started, within)
+    vectors = corpus.embeddings(model)
+    return _found(similar(vectors, rows, COPIES * n, within=within), started, within, vectors, n)
 
 
-def _found(hits: Hits, started: float, within: np.ndarray | None) -> Found:
+def _found(hits: Hits, started: float, within: np.ndarray | None, vectors: Embeddings, n: int) -> Found:
     if not hits.searched:
         among = "none of the documents to look among" if within is not None else "no document"
         raise EmbeddingError(f"0 results: {among} has a vector. Embed them first: explorer embed PATH --filters FILE, or look among all.")
-    return Found(hits.rows, time.monotonic() - started, hits.scores, hits.searched)
+    # the same text, capitals apart, has the same vector: one of them says it all
+    places = vectors.places[hits.rows]
+    _, first = np.unique(vectors.matrix[places].view(np.uint16), axis=0, return_index=True)
+    kept = np.sort(first)[:n]
+    return Found(hits.rows[kept], time.monotonic() - started, hits.scores[kept], hits.searched, vectors.model)

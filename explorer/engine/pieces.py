@@ -31,7 +31,7 @@ from explorer.errors import CorpusError, ExplorerError, SignalError
 from explorer.primitives.batch import Batch
 from explorer.registry import UNANSWERED, Family
 
-FIRST_PIECE = 32  # rows; the next ones follow the rate
+FIRST_PIECE = 4  # rows; the next ones follow the rate, and a slow model may take seconds a document
 PIECE_SECONDS = 8.0  # what a kill may lose
 MOST_ROWS = 16_384
 MOST_BYTES = 64 * 1024**2  # text of a piece
@@ -140,7 +140,7 @@ def wanted_rows(corpus: Corpus, side: Sidecar, rows: np.ndarray | None) -> list[
 def _next_size(rows: int, seconds: float) -> int:
     """Rows of the next piece: as many as take the time of one, at most four times as many as before."""
     fitting = int(rows * PIECE_SECONDS / max(seconds, 1e-3))
-    return max(8, min(fitting, 4 * rows, MOST_ROWS))
+    return max(1, min(fitting, 4 * rows, MOST_ROWS))
 
 
 def _piece(family: Family, side: Sidecar, batch: Batch, shard: Shard, since: int = 0) -> tuple[pa.Table, int, np.ndarray]:

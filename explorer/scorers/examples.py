@@ -247,11 +247,11 @@ def _distinct(
     if not classes:
         _enough_numbers(final, source)
     words = [texts[digest][1] for digest in kept]
-    found = Examples(
+    examples = Examples(
         np.array([texts[digest][0] for digest in kept], np.int64), words, final, groups(words), counts, positive, source, tuple(notes)
     )
-    enough_groups(found)
-    return found
+    enough_groups(examples)
+    return examples
 
 
 def enough_groups(examples: Examples) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 from dataclasses import replace
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ def toolbar(corpus: Corpus) -> tuple[Search, str, list[str]]:
         text = st.text_input(
             "Search the texts",
             placeholder="Search the texts   /",
-            width=200,
+            width=180,
             key="documents_search",
             label_visibility="collapsed",
             **shared,
@@ -68,9 +69,9 @@ def toolbar(corpus: Corpus) -> tuple[Search, str, list[str]]:
             [ORDER, *columns],
             key="documents_sort",
             label_visibility="collapsed",
-            width=165,
+            width=150,
             disabled=mode == "meaning",  # nearest first
-            format_func=lambda c: c if c == ORDER else f"by {c}",
+            format_func=lambda c: ("nearest first" if mode == "meaning" else c) if c == ORDER else f"by {c}",
             **shared,
         )
         up = st.toggle("↑", key="documents_up", disabled=sort == ORDER or mode == "meaning", help="Lowest first", **shared)
@@ -81,7 +82,7 @@ def toolbar(corpus: Corpus) -> tuple[Search, str, list[str]]:
             label_visibility="collapsed",
             persist_state="session",
             max_selections=MOST_COLUMNS,
-            width=190,
+            width=160,
             placeholder="Figures beside the text",
         )
     shown = list(dict.fromkeys([*chosen, *([sort] if sort in numeric else [])]))[:MOST_COLUMNS]
@@ -123,7 +124,9 @@ def answer(corpus: Corpus, found: Found, what: Search, within: str) -> str:
     among = {"kept": " among the kept", "dropped": " among the dropped"}.get(within, "") if state.current_filters() else ""
     if found.scores is not None:
         of = short(found.searched) if found.searched == total else f"{short(found.searched)} embedded of {short(total)}"
-        return f"The <b>{short(n)}</b> documents nearest in meaning among {of}{among}, best first, found in {duration(found.seconds)}."
+        coarse = ", a static model: fast, and coarser than the one it was made from" if found.model.startswith("static:") else ""
+        by = f'<span class="quiet">By {escape(found.model.rsplit("/", 1)[-1])}{coarse}; copies are left out.</span>'
+        return f"The <b>{short(n)}</b> documents nearest in meaning among {of}{among}, best first, found in {duration(found.seconds)}. {by}"
     if what.text:
         return f'<b title="{exact(n)}">{short(n)}</b> of {short(total)} documents match{among}, found in {duration(found.seconds)}.'
     if n == total:

@@ -228,6 +228,9 @@ def _said(found: state.Counts | None, filters: Filters, n: int) -> str:
         part = f" ({share(found.kept_tokens, found.tokens)})" if filters else ""
         tip = f"{exact(round(found.kept_tokens))} tokens ({found.tokens_label})"
         tokens = f'<span title="{escape(tip, quote=True)}">{about(short(found.kept_tokens), found.estimated)} tokens{part}</span>'
+    elif filters and found is not None:
+        tip = "The texts have to be read once to count: score the family length (or tokens) on the Signals page."
+        tokens = f'<span class="quiet" title="{tip}">tokens not counted yet</span>'
     width = 100 * (found.kept_documents if found else n) / n if n else 0
     track = f'<span class="track" aria-hidden="true"><i style="width:{width:.1f}%"></i></span>'
     return f"{track}{documents}{tokens}{said}"
