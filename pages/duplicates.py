@@ -14,23 +14,26 @@ answer = question("What is repeated?")
 if not len(corpus):
     answer("The files hold no rows: there is nothing to compare yet.")
     st.stop()
-answer(duplicates.answer_line(corpus))
 name = duplicates.choose(corpus)
 found = None
 with guarded("looking for what was searched"):
     found = duplicate_searches.pick(corpus, name)
 if found is None:
+    answer(duplicates.answer_line(corpus, name, None))
     st.stop()
 alias, side = found
 if name == "lines":
+    answer(duplicates.answer_line(corpus, name, None))
     with guarded("drawing the repeated lines"):
         repeated_lines(corpus, side)
     st.stop()
 if not duplicate_searches.found_in(name, side)[0]:
+    answer(duplicates.answer_line(corpus, name, None))
     st.stop()  # the search has said why there is none
 chosen = None
 with guarded("choosing which one stays"):
     chosen = duplicate_keepers.keeper_panel(corpus, name, alias, side)
+answer(duplicates.answer_line(corpus, name, chosen))
 if chosen is None:
     st.stop()
 rule, kept = chosen

@@ -264,8 +264,18 @@ def _sources(corpus: Corpus, members: Sequence[np.ndarray]) -> list[list[dict[st
     return answer
 
 
-def members(corpus: Corpus, kind: str, group: int, limit: int = 200, *, keep: np.ndarray | None = None) -> pl.DataFrame:
+def members(
+    corpus: Corpus, kind: str, group: int, limit: int = 200, *, keep: np.ndarray | None = None, kept_first: bool = False
+) -> pl.DataFrame:
     """The documents of a group by number: ``row``, ``id``, ``source``, ``tokens``, ``keep`` and the highest compared ``similarity``.
+
+    Args:
+        corpus: whose.
+        kind: one of `KINDS`.
+        group: its lowest document number.
+        limit: documents at most.
+        keep: bool [n]; which documents stay, instead of the computed column.
+        kept_first: the document that stays comes before the others, also where ``limit`` would leave it out.
 
     Raises:
         SignalError: there is no such group.
@@ -277,7 +287,9 @@ def members(corpus: Corpus, kind: str, group: int, limit: int = 200, *, keep: np
         raise SignalError(
             f"No group of {kind!r} duplicates is called {group!r}. A group is called by its lowest document number, and has two documents or more. List them with: groups(corpus, {kind!r})"
         )
-    rows = found.rows[found.starts[at] : found.starts[at + 1]][:limit]
+    rows = found.rows[found.starts[at] : found.starts[at + 1]]
+    stays = (found.keep if keep is None else keep)[rows]
+    listed = (np.argsort(~stays, kind="stable") if kept_first else np.arange(len(rows)))[:limit]
     known = corpus.columns.groups("source", most=1 << 15)
     similar = np.ones(len(rows))
     if found.pairs_file is not None:
@@ -288,14 +300,15 @@ def members(corpus: Corpus, kind: str, group: int, limit: int = 200, *, keep: np
             place = np.searchsorted(rows, best[side].to_numpy())
             there = (place < len(rows)) & (rows[np.minimum(place, len(rows) - 1)] == best[side].to_numpy())
             similar[place[there]] = np.fmax(similar[place[there]], best["similarity"].to_numpy()[there])
+    rows = rows[listed]
     return pl.DataFrame(
         {
             "row": rows,
             "id": _ids(corpus, [rows])[0],
             "source": [known.labels[c] for c in known.codes[rows]],
             "tokens": tokens_of(corpus).values[rows],
-            "keep": (found.keep if keep is None else keep)[rows],
-            "similarity": pl.Series(similar, nan_to_null=True),
+            "keep": stays[listed],
+            "similarity": pl.Series(similar[listed], nan_to_null=True),
         }
     )
 

@@ -116,7 +116,8 @@ def score(
         if stop.is_set():
             break
         with devices.using(device):
-            wanted = settled(family.parameters(given[family.title])) if family.learned else given[family.title]
+            own = _of_workspace(corpus, family, given[family.title])
+            wanted = settled(family.parameters(own)) if family.learned else own
             side = sidecar(corpus.workspace, family, corpus.roles.text, wanted)
             side.folder.parent.mkdir(parents=True, exist_ok=True)
             declare(side, corpus.roles.text, again=again)
@@ -138,6 +139,15 @@ def score(
         with devices.using(device):
             reports.append(score_whole(corpus, family, given[family.title], again=again, on_progress=tell, cancel=stop))
     return together(reports)
+
+
+def _of_workspace(corpus: Corpus, family: Family, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """``scorer:mine`` means the scorer "mine" that was trained in this workspace, unless a folder is given."""
+    if family.name != "scorer" or not family.alias or given.get("model"):
+        return given
+    from explorer.scorers import folder
+
+    return {**given, "model": str(folder(corpus.workspace, family.alias))}
 
 
 def _score_row_groups(

@@ -201,7 +201,9 @@ def _vectors(
         encoder, vectors = dict(stored.parameters), stored.of(examples.rows)
     except EmbeddingError:
         if model is None:
-            notes.append("learned from words, since no document is embedded; embeddings mostly rank better (explorer embed)")
+            notes.append(
+                "learned from words, since no document is embedded; embeddings may rank topics better (explorer embed), words often style: try both"
+            )
             return None, {}, examples
         encoder, vectors = dict(embedding_family(corpus, model)[1].parameters), np.zeros((0, 0), np.float32)
     missing = np.flatnonzero(~np.isfinite(vectors[:, 0])) if vectors.size else np.arange(len(examples.rows))

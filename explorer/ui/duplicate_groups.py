@@ -15,8 +15,10 @@ from explorer.corpus.corpus import Corpus
 from explorer.corpus.database import literal, quote
 from explorer.corpus.sidecars import Sidecar
 from explorer.duplicates import groups
-from explorer.duplicates.minhash import similarities
+from explorer.duplicates.minhash import jaccard, shingle_sets
+from explorer.duplicates.tokens import tokens
 from explorer.errors import EmbeddingError
+from explorer.primitives.batch import Batch
 from explorer.selection.filters import as_filters
 from explorer.selection.selection import Selection
 from explorer.ui import diff, link, state
@@ -194,23 +196,43 @@ def _groups(
 
 @dataclass(frozen=True, eq=False)
 class Opened:
-    """One group with its texts: `groups.members`, whose texts, dates and keeper's values, and similarity with the one kept."""
+    """One group with its texts.
+
+    Attributes:
+        members: `groups.members`, the one that stays first.
+        total: documents of the group, listed or not.
+        texts: theirs.
+        dates: theirs, empty where there is none.
+        values: of the signal that the keeper rule reads.
+        alike: float64, similarity with the one that stays; NaN where it is undefined or was not computed.
+        same: what kinds without a similarity say instead; None where there is one.
+        unsaid: why no similarity was computed; empty where it was.
+
+    """
 
     members: pl.DataFrame
     total: int
     texts: list[str | None]
     dates: list[str]
     values: list[str]
-    similar: list[str]
+    alike: np.ndarray
+    same: list[str] | None
+    unsaid: str
 
     @property
     def unlike(self) -> int:
         """How many of those listed are less like what stays than `UNLIKE`: they are here because others link them."""
-        return sum(v.replace(".", "", 1).isdigit() and float(v) < UNLIKE for v in self.similar)
+        return int((self.alike < UNLIKE).sum())
+
+    def similar(self, i: int) -> str:
+        """What the table says of a document's likeness to the one that stays; empty where it is not known."""
+        if self.same is not None:
+            return self.same[i]
+        return "" if np.isnan(self.alike[i]) else f"{self.alike[i]:.3f}"
 
     @property
     def kept(self) -> int:
-        """Place of the document that stays; the first where it is not among those listed."""
+        """Place of the document that stays."""
         return next((i for i, stays in enumerate(self.members["keep"]) if stays), 0)
 
 
@@ -221,7 +243,7 @@ def _opened(
     found = groups.grouping(_corpus, kind)
     at = int(np.searchsorted(found.names, group))
     total = int(found.starts[at + 1] - found.starts[at])
-    members = groups.members(_corpus, kind, group, MEMBERS, keep=_keep)
+    members = groups.members(_corpus, kind, group, MEMBERS, keep=_keep, kept_first=True)
     rows = members["row"].to_numpy()
     roles = _corpus.roles
     frame = _corpus.documents(rows, list(dict.fromkeys(c for c in (roles.text, roles.date) if c)))
@@ -232,27 +254,34 @@ def _opened(
     if head in ("highest", "lowest") and column:
         values = ["not defined" if np.isnan(v) else f"{v:.4g}" for v in _corpus.columns.numbers(column)[rows].tolist()]
     kept = next((i for i, stays in enumerate(members["keep"]) if stays), 0)
-    return Opened(members, total, texts, dates, values, _similar(_corpus, name, _side, rows, texts, kept))
+    if name in ("exact", "normalised"):
+        same = ["same bytes" if name == "exact" or t == texts[kept] else "same words" for t in texts]
+        return Opened(members, total, texts, dates, values, np.full(len(rows), np.nan), same, "")
+    return Opened(members, total, texts, dates, values, *_alike(_corpus, name, _side, rows, texts, kept))
 
 
-def _similar(corpus: Corpus, name: str, side: Sidecar, rows: np.ndarray, texts: Sequence[str | None], kept: int) -> list[str]:
-    """Similarity of each document with the one that stays, computed anew from the texts or vectors."""
-    if name == "exact":
-        return ["same bytes"] * len(rows)
-    if name == "normalised":
-        return ["same bytes" if t == texts[kept] else "same words" for t in texts]
+def _alike(
+    corpus: Corpus, name: str, side: Sidecar, rows: np.ndarray, texts: Sequence[str | None], kept: int
+) -> tuple[np.ndarray, None, str]:
+    """The last three fields of `Opened`, computed anew from the texts or vectors: what a search compared need not be with this one."""
+    unknown = np.full(len(rows), np.nan)
     if name == "near":
         if sum(len(t or "") for t in texts) > MOST_TO_COMPARE:
-            return ["too long to compare here"] * len(rows)
-        ngram = report(side).get("parameters", {}).get("ngram", 5)
-        # the kept one with each other one: all pairs of a large group would cost more than they say
-        values = [similarities([texts[kept], t], ngram)[0, 1] for t in texts]
-        return ["–" if np.isnan(v) else f"{v:.3f}" for v in values]
+            return unknown, None, "These texts are too long to be compared here with the one that stays."
+        return jaccard_with(texts, kept, report(side).get("parameters", {}).get("ngram", 5)), None, ""
     try:
         vectors = corpus.embeddings(str(side.parameters.get("embeddings") or "") or None).of(rows)
     except EmbeddingError:
-        return ["vectors are gone"] * len(rows)
-    return ["–" if np.isnan(v) else f"{v:.3f}" for v in (vectors @ vectors[kept]).tolist()]
+        return unknown, None, "The vectors that were compared are gone."
+    return np.asarray(vectors @ vectors[kept], np.float64), None, ""
+
+
+def jaccard_with(texts: Sequence[str | None], one: int, ngram: int) -> np.ndarray:
+    """Exact Jaccard similarity of each text with one of them, float64 [n]; each is read once, and no other pair is compared."""
+    batch = Batch.of(texts)
+    places = np.arange(len(batch))
+    sets = shingle_sets(batch, ngram, places, np.maximum(np.diff(tokens(batch).offsets) - ngram + 1, 0))
+    return jaccard(np.full(len(batch), one), places, *sets)
 
 
 def read(corpus: Corpus, name: str, alias: str, side: Sidecar, group: int, rule: str, kept: Kept) -> None:
@@ -263,7 +292,7 @@ def read(corpus: Corpus, name: str, alias: str, side: Sidecar, group: int, rule:
     members = opened.members
     labels = [str(i)[:120] for i in members["id"]]
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        more = f", the first {digits(members.height)} listed" if opened.total > members.height else ""
+        more = f", {digits(members.height)} of them listed" if opened.total > members.height else ""
         st.html(f'<h2 class="heading">{counted(opened.total, "document")} that are alike{more}</h2>', width="stretch")
         if st.button(
             "Read in Documents",
@@ -286,7 +315,7 @@ def read(corpus: Corpus, name: str, alias: str, side: Sidecar, group: int, rule:
             help="Adds a condition to the selection that leaves out every document of the group",
         )
     st.html(_members_html(corpus, selection, opened, name, rule))
-    _compare(opened, labels, group)
+    _compare(opened, labels, (group, rule))
 
 
 def _drop(column: str, group: int, label: str) -> None:
@@ -320,15 +349,14 @@ def _members_html(corpus: Corpus, selection: Selection, opened: Opened, name: st
         ]
         cells += [f"<td>{text_html(opened.dates[i])}</td>"] if dated else []
         cells += [f'<td class="n">{escape(opened.values[i])}</td>'] if valued else []
-        cells += [f'<td class="n">{"—" if i == opened.kept else escape(opened.similar[i])}</td>']
+        cells += [f'<td class="n">{"—" if i == opened.kept else escape(opened.similar(i))}</td>']
         cells += [f"<td>{'kept' if mask[member['row']] else 'dropped'}</td>"] if mask is not None else []
         lines.append(f"<tr class={'stays' if member['keep'] else 'goes'}>{''.join(cells)}</tr>")
     heads = "".join(f'<th scope="col">{escape(n)}</th>' for n in names)
-    stays = opened.members["keep"].any()
-    said = f"Which stays: {escape(why)}." if stays else "The one that stays is beyond those listed."
+    said = " ".join(filter(None, (f"Which stays: {escape(why)}.", opened.unsaid)))
     if opened.unlike:
         said += (
-            f" {counted(opened.unlike, 'document')} of these are less than {UNLIKE:g} like it: groups chain, A like B and B like C. "
+            f" {digits(opened.unlike)} of the {digits(len(opened.texts))} listed {'is' if opened.unlike == 1 else 'are'} less than {UNLIKE:g} like it: groups chain, A like B and B like C. "
             "“Search otherwise” can ask every pair to be verified."
         )
     return (
@@ -341,27 +369,27 @@ def _similar_name(name: str) -> str:
     return {"near": "Jaccard with what stays", "meaning": "cosine with what stays"}.get(name, "as what stays")
 
 
-def _compare(opened: Opened, labels: Sequence[str], group: int) -> None:
-    """Two documents of the group side by side; the one that stays beside the next by default."""
+def _compare(opened: Opened, labels: Sequence[str], of: tuple[int, str]) -> None:
+    """Two documents of a group under a keeper rule side by side; the one that stays beside the next by default."""
     n = len(labels)
     kept = opened.kept
     other = next((i for i in range(n) if i != kept), kept)
     pair = st.session_state.get("dup_pair")
-    if pair is None or pair[0] != group:
-        pair = (group, kept, other)
+    if pair is None or pair[0] != of:
+        pair = (of, kept, other)
         st.session_state.dup_pair = pair
         st.session_state.pop("dup_part", None)
     st.session_state.dup_left, st.session_state.dup_right = min(pair[1], n - 1), min(pair[2], n - 1)
 
     def chosen() -> None:
-        st.session_state.dup_pair = (group, st.session_state.dup_left, st.session_state.dup_right)
+        st.session_state.dup_pair = (of, st.session_state.dup_left, st.session_state.dup_right)
         st.session_state.pop("dup_part", None)
 
     def step(by: int) -> None:
         right = (st.session_state.dup_pair[2] + by) % n
         if right == st.session_state.dup_pair[1] and n > 2:
             right = (right + by) % n
-        st.session_state.dup_pair = (group, st.session_state.dup_pair[1], right)
+        st.session_state.dup_pair = (of, st.session_state.dup_pair[1], right)
         st.session_state.pop("dup_part", None)
 
     def named(i: int) -> str:

@@ -16,6 +16,7 @@ from explorer.corpus.corpus import Corpus
 from explorer.corpus.sidecars import Sidecar
 from explorer.duplicates import groups
 from explorer.duplicates.keepers import keepers, worth
+from explorer.duplicates.minhash import SCHEMES
 from explorer.duplicates.savings import TOTAL, savings, shared_sources
 from explorer.engine.whole import identity
 from explorer.errors import ExplorerError
@@ -92,6 +93,17 @@ def rule_form(corpus: Corpus) -> str:
         )
         return f"source:{','.join(wanted)}" if wanted else "first"
     return rule
+
+
+def in_words(rule: str) -> str:
+    """The document that a rule keeps, as a sentence names it: "the longest"."""
+    head, _, column = rule.partition(":")
+    return {
+        "first": "the first",
+        "highest": f"the highest in {column}",
+        "lowest": f"the lowest in {column}",
+        "source": "the one of the most wanted source",
+    }.get(head, f"the {head}")
 
 
 def _is_ours(column: str) -> bool:
@@ -183,8 +195,25 @@ def keeper_panel(corpus: Corpus, name: str, alias: str, side: Sidecar) -> tuple[
             f'<p class="answer">drops <b title="{digits(total["documents_saved"])}">{short(total["documents_saved"])}</b> of {short(total["documents"])} documents and '
             f"<b>{about(short(total['tokens_saved']), tokens.estimated)}</b> tokens ({share(total['tokens_saved'], total['tokens'])})</p>"
         )
+    _chained(corpus, name, kind, side)
     _lost_groups(corpus, name, kind)
     return rule, kept
+
+
+def _chained(corpus: Corpus, name: str, kind: str, side: Sidecar) -> None:
+    """Warn where groups hold pairs that the scheme is not meant to find: candidates by chance that nothing has refused."""
+    if name != "near" or side.parameters.get("verify"):
+        return
+    scheme = side.parameters.get("preset", "fineweb")
+    threshold = SCHEMES[scheme].midpoint
+    lowest, _ = groups.grouping(corpus, kind).similarity
+    if n := int((lowest < threshold).sum()):
+        st.warning(
+            f"Groups chain: {counted(n, 'group')} {'holds' if n == 1 else 'hold'} pairs below the threshold of {scheme} (Jaccard {threshold:.2f}). "
+            f"Documents as little as {np.nanmin(lowest):.2f} alike, or less, would go. "
+            "Verify pairs first: “Search otherwise” above, with “Verified” at the similarity that you want.",
+            icon=":material/warning:",
+        )
 
 
 def _lost_groups(corpus: Corpus, name: str, kind: str) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from html import escape
 from pathlib import Path
 
 import streamlit as st
 
 from explorer.corpus.corpus import Corpus
 from explorer.ui import diff
-from explorer.ui.background import watch
-from explorer.ui.duplicate_keepers import kept_of
+from explorer.ui.duplicate_keepers import Kept, in_words
 from explorer.ui.duplicate_searches import WAYS, first_page, found_in, variants, whole
 from explorer.ui.format import about, counted, share, short
 from explorer.ui.format import exact as digits
@@ -17,32 +17,32 @@ from explorer.ui.format import exact as digits
 STYLE = Path(__file__).with_suffix(".css")
 
 
-def answer_line(corpus: Corpus) -> str:
-    """The sentence under the title: what was found of each kind, and what keeping one of each near or exact group would save."""
+def answer_line(corpus: Corpus, name: str, chosen: tuple[str, Kept] | None) -> str:
+    """The sentence under the title: what was found of each kind, and what the keeper rule in sight saves.
+
+    Args:
+        corpus: whose.
+        name: the kind looked at.
+        chosen: its keeper rule and what that keeps (`keeper_panel`); None says nothing of savings.
+
+    """
     said: list[str] = []
-    saved: dict[str, str] = {}
-    for name, way in WAYS.items():
-        there = [(alias, side) for alias, side in variants(corpus, name) if whole(corpus, name, alias)]
-        if not there:
-            continue
-        n, documents = found_in(name, there[0][1])
-        what = "line" if name == "lines" else "group"
-        said.append(f'{way.label.lower()}: <b title="{digits(documents)}">{short(documents)}</b> documents in {counted(n, what)}')
-        if way.kind and documents:
-            alias = there[0][0]
-            saved[name] = way.kind + (f":{alias}" if alias else "")
+    for kind, way in WAYS.items():
+        side = next((side for alias, side in variants(corpus, kind) if whole(corpus, kind, alias)), None)
+        if side is not None:
+            n, documents = found_in(kind, side)
+            what = counted(n, "line" if kind == "lines" else "group")
+            said.append(f'{way.label.lower()}: <b title="{digits(documents)}">{short(documents)}</b> documents in {what}')
     if not said:
         return "Nothing has been searched yet. Choose a kind of repetition: each says what it would show."
     line = f"Of {short(len(corpus))} documents · {' · '.join(said)}"
-    widest = next((name for name in ("near", "normalised", "exact", "meaning") if name in saved), None)
-    if widest is not None:
-        future = kept_of(corpus, saved[widest], "first", 0.5)
-        if future.done() and future.exception() is None:
-            total = future.result().total
-            tokens = about(short(total["tokens_saved"]), corpus.columns.tokens().estimated)
-            line += f". Keeping one of each group ({WAYS[widest].label.lower()}) drops <b>{short(total['documents_saved'])}</b> documents, <b>{tokens}</b> tokens ({share(total['tokens_saved'], total['tokens'])})"
-        else:
-            watch(future)
+    if chosen is not None:
+        rule, total = chosen[0], chosen[1].total
+        tokens = about(short(total["tokens_saved"]), corpus.columns.tokens().estimated)
+        line += (
+            f". Keeping {escape(in_words(rule))} of each group ({WAYS[name].label.lower()}) drops <b>{short(total['documents_saved'])}</b> documents, "
+            f"<b>{tokens}</b> tokens ({share(total['tokens_saved'], total['tokens'])})"
+        )
     return line + "."
 
 

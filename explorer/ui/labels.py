@@ -516,7 +516,7 @@ def training(corpus: Corpus, counts: dict[str, int]) -> None:
                     [*encoders, "words"],
                     key="train_reads",
                     width=210,
-                    help="Embeddings mostly rank better; words need nothing computed first",
+                    help="Embeddings tell topics apart, words often style and tone; try both. Words need nothing computed first",
                 )
                 or "words"
             )

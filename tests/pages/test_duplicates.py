@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from itertools import product
 
 import numpy as np
 import polars as pl
@@ -15,10 +17,12 @@ from pages.corpora import HOSTILE
 from explorer.corpus.corpus import open_corpus
 from explorer.duplicates.groups import grouping, groups
 from explorer.duplicates.keepers import keepers, worth
+from explorer.duplicates.minhash import similarities
 from explorer.duplicates.savings import savings
 from explorer.engine.whole import write_columns
 from explorer.registry import find
 from explorer.selection.threshold import Threshold
+from explorer.ui.duplicate_groups import jaccard_with
 from explorer.ui.duplicate_keepers import keep_column
 
 SAMPLE = APP.parent / "sample_data"
@@ -80,7 +84,7 @@ def test_the_answer_has_the_figures_of_the_library(page, scored):
     said = html(at)
     assert f'near: <b title="{len(found.rows)}">{len(found.rows)}</b> documents in {len(found.names)} groups' in said
     table = savings(scored, found.keep)
-    assert f"drops <b>{table['documents_saved'][-1]}</b> documents" in said
+    assert f"Keeping the first of each group (near) drops <b>{table['documents_saved'][-1]}</b> documents" in said
     shown = next(d.value for d in at.dataframe if "dropped" in d.value)
     assert shown["dropped"].tolist() == table["documents_saved"].to_list()
     assert shown["tokens"].tolist() == pytest.approx(table["tokens_saved"].to_list())
@@ -157,6 +161,82 @@ def test_the_longest_stays_where_that_is_the_rule(page, scored, tmp_path):
     assert not [s for s in at.selectbox if s.key == "dup_variant_near"]
     at.button(key="bar_undo").click().run()
     assert [t.signal for t in fine(at).session_state.filters.filters] == ["minhash_keep_longest"]
+
+
+@pytest.fixture
+def chain(tmp_path):
+    """70 documents of one group: each begins the next, so that the Jaccard similarity of two is the share of their 5-grams."""
+    words = ["".join(w) for w in product("bdfgklm", "aeiou", "nprst", "aeo")]
+    texts = [" ".join(words[:length]) for length in range(100, 380, 4)]
+    folder = corpus_of(tmp_path / "chain", texts)
+    corpus = open_corpus(folder, workspace=tmp_path / "workspace")
+    corpus.score("minhash", on_progress=lambda _: None)
+    assert grouping(corpus, "minhash").rows.tolist() == list(range(70))
+    return folder, corpus
+
+
+def listed(at):
+    """(mark, id, similarity) of each document of the opened group's table."""
+    rows = re.findall(r"<tr class=(?:stays|goes)>(.*?)</tr>", html(at))
+    cells = [[re.sub("<[^>]*>", "", c) for c in re.findall(r"<td.*?</td>", row)] for row in rows]
+    return [(c[0], c[1], c[-1]) for c in cells]
+
+
+def test_what_stays_under_the_rule_is_listed_first_and_all_are_compared_with_it(page, chain):
+    folder, _ = chain
+    at = fine(page(folder))
+    assert listed(at)[:2] == [("stays", "d0", "—"), ("goes", "d1", f"{96 / 100:.3f}")]
+    at.selectbox(key="dup_left").set_value(3).run()
+    at.selectbox(key="dup_rule").set_value("longest").run()
+    shown = listed(fine(at))
+    assert shown[0] == ("stays", "d69", "—")  # beyond the 60 that come first by number
+    assert shown[1:] == [("goes", f"d{i}", f"{(96 + 4 * i) / 372:.3f}") for i in range(59)]
+    unlike = sum((96 + 4 * i) / 372 < 0.5 for i in range(59))
+    assert f"{unlike} of the 60 listed are less than 0.5 like it" in html(at)
+    assert (at.selectbox(key="dup_left").value, at.selectbox(key="dup_right").value) == (0, 1)
+    assert at.selectbox(key="dup_left").options[:2] == ["d69 (stays)", "d0"]
+
+
+def test_texts_too_long_to_compare_have_no_figure(page, chain, monkeypatch):
+    monkeypatch.setattr("explorer.ui.duplicate_groups.MOST_TO_COMPARE", 10)
+    at = fine(page(chain[0]))
+    assert {similar for _, _, similar in listed(at)} == {"—", ""}
+    assert "too long to be compared" in html(at)
+    assert "of the 60 listed" not in html(at)
+
+
+def test_similarity_with_one_is_that_of_its_pairs():
+    texts = [LONG, LONG + "And who had not.", None, "too short", LONG.upper()]
+    for one in (0, 1):
+        np.testing.assert_array_equal(jaccard_with(texts, one, 5), similarities(texts, 5)[one])
+
+
+def test_groups_that_chain_are_warned_of_until_pairs_are_verified(page, chain):
+    folder, corpus = chain
+    lowest = groups(corpus, "minhash", 1)["lowest"][0]
+    assert lowest < 0.7
+    at = page(folder)
+    (said,) = (w.value for w in fine(at).warning)
+    assert said.startswith("Groups chain: 1 group holds pairs below the threshold of fineweb (Jaccard 0.72)")
+    assert f"as little as {lowest:.2f} alike" in said
+    assert "Search otherwise" in said
+    corpus.score("minhash:verified80", parameters={"minhash:verified80": {"verify": 0.8}}, on_progress=lambda _: None)
+    at = page(folder)
+    at.selectbox(key="dup_variant_near").set_value("verified80").run()
+    assert not fine(at).warning
+
+
+def test_the_title_and_the_panel_say_one_figure_for_the_rule(page, scored):
+    at = page(CORPUS)
+    at.selectbox(key="dup_rule").set_value("longest").run()
+    found = grouping(scored, "minhash")
+    total = savings(scored, keepers(found.group, worth(scored, "longest")) | (found.group < 0)).row(-1, named=True)
+    title, panel = re.findall(r"drops <b.*?</p>", html(fine(at)))
+    assert f"Keeping the longest of each group (near) drops <b>{total['documents_saved']}</b>" in html(at)
+    percent = [re.search(r"tokens \(([^)]+)\)", said)[1] for said in (title, panel)]
+    assert percent[0] == percent[1]
+    at.segmented_control(key="dup_kind").set_value("lines").run()
+    assert "drops <b" not in html(fine(at))  # no rule is in sight, so none is counted
 
 
 def test_the_best_by_a_signal_and_the_most_wanted_source(page, tmp_path):
