@@ -188,7 +188,7 @@ def test_kill_9_loses_one_piece_at_most(tmp_path: Path, runs: list[str]) -> None
     process.wait()
     assert pieces
     kept = corpus.embeddings()
-    assert 32 <= len(kept) < 400
+    assert 1 <= len(kept) < 400
     # pieces follow each other, so all before the last one kept is there: what was lost is what came after it
     assert kept.rows.tolist() == list(range(len(kept)))
     report = corpus.embed(device="cpu", on_progress=lambda _: None)
