@@ -229,7 +229,7 @@ def test_two_threads_that_build_one_folder_do_not_remove_each_others_work(tmp_pa
     assert [p.name for p in tmp_path.iterdir()] == ["m"]
 
 
-@pytest.mark.parametrize("process", ["999999999", str(os.getpid())])
+@pytest.mark.parametrize("process", ["999999999", str(os.getpid())], ids=["gone", "this"])
 def test_a_result_that_a_killed_process_moved_aside_is_put_back(tmp_path, process) -> None:
     host = socket.gethostname().split(".")[0] or "host"
     aside = tmp_path / f".m.{host}-{process}-{'0' * 32}.replaced.partial"
