@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,8 +35,8 @@ DIRECTIONS = {
 
 
 def signals_page() -> str:
-    """Every family and signal as the registry describes it."""
-    known = families()
+    """Every family of documents and its signals as the registry describes them."""
+    known = {name: f for name, f in families().items() if not f.of_pairs}
     total = sum(len(f.signals) for f in known.values())
     lines = [
         "# Signals",
@@ -50,11 +50,34 @@ def signals_page() -> str:
         "Undefined is null, never 0; a null text has null signals. An open end of a range is written …. The version changes with a definition,",
         "and scores of another version are not used. How close the Gopher and FineWeb families come to datatrove is in [agreement.md](agreement.md).",
         "",
-        "| family | signals | reads | measures |",
-        "|---|---:|---|---|",
-        *(f"| [`{f.name}`](#{f.name}) | {len(f.signals)} | {', '.join(f.reads)} | {cell(f.about)} |" for f in known.values()),
+    ]
+    return _page(lines, known)
+
+
+def checks_page() -> str:
+    """Every check of rewrites and its signals as the registry describes them."""
+    known = {name: f for name, f in families().items() if f.of_pairs}
+    total = sum(len(f.signals) for f in known.values())
+    lines = [
+        "# Checks of rewrites",
+        "",
+        WRITTEN,
+        "",
+        f"{total} signals in {len(known)} families that compare a rewrite with its original ([rewrites.md](rewrites.md)). They are scored, filtered",
+        "and exported like any signal: `explorer score REWRITES --originals ORIGINALS -s audit` computes those marked *audit*.",
+        "",
+        "Undefined is null, never 0; a pair that lacks one of its texts has null signals.",
         "",
     ]
+    return _page(lines, known)
+
+
+def _page(lines: list[str], known: Mapping[str, Family]) -> str:
+    lines += ["| family | signals | reads | measures |", "|---|---:|---|---|"]
+    for f in known.values():
+        reads = ("original, rewrite, audit" if f.audit else "original, rewrite") if f.of_pairs else ", ".join(f.reads)
+        lines.append(f"| [`{f.name}`](#{f.name}) | {len(f.signals)} | {reads} | {cell(f.about)} |")
+    lines.append("")
     for family in known.values():
         lines += _family(family)
     return "\n".join(lines).rstrip("\n") + "\n"
@@ -199,7 +222,7 @@ def _option(option: click.Option) -> str:
     return f"| `{', '.join(option.opts)}{value}` | {about} |".replace("VALUE|", r"VALUE\|")
 
 
-PAGES = {"signals.md": signals_page, "commands.md": commands_page}
+PAGES = {"signals.md": signals_page, "checks.md": checks_page, "commands.md": commands_page}
 
 
 def notebook(source: Path = DOCS / "tour.py") -> NotebookNode:

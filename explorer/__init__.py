@@ -22,6 +22,8 @@ __version__ = "0.1.0"
 _HOME = {
     "Corpus": "explorer.corpus.corpus",
     "open_corpus": "explorer.corpus.corpus",
+    "Pairs": "explorer.rewrites.pairs",
+    "open_pairs": "explorer.rewrites.pairs",
     "ExplorerError": "explorer.errors",
     "Filters": "explorer.selection.filters",
     "Sample": "explorer.selection.samplers",
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from explorer.manifest.verify import verify
     from explorer.manifest.write import mix
     from explorer.registry import families
+    from explorer.rewrites.pairs import Pairs, open_pairs
     from explorer.selection.filters import Filters
     from explorer.selection.recipes import recipes
     from explorer.selection.samplers import Sample

@@ -4,8 +4,9 @@ A *family* is what is computed together (Gopher's eight figures share one tokeni
 A *signal* is one column of a family: a name, a unit, a range, a direction and a definition. The pages draw axes, sliders and
 help from these alone.
 
-Three kinds of families differ in what their function is given: most take a batch of texts; *learned* ones (they have a ``model``)
+Kinds of families differ in what their function is given: most take a batch of texts; *learned* ones (they have a ``model``)
 take one too, but are run on any set of rows and never twice on a text; those of *corpus* scope (duplicates, clusters) take it all.
+A *check* compares a rewrite with its original and is given both batches (scope *pair*), or all pairs at once (*pairs*).
 ``perplexity:small`` is the family ``perplexity`` with parameters of its own and columns ending in ``_small``.
 """
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 Direction = Literal["higher_is_better", "lower_is_better", "two_sided", "descriptive"]
 Dtype = Literal["float32", "int64", "string", "vector"]  # a vector is kept among the embeddings, never a column of the corpus
-Scope = Literal["document", "corpus"]
+Scope = Literal["document", "corpus", "pair", "pairs"]
 UNANSWERED = "_unanswered"  # bool [n] beside a family's columns: rows that could not be asked, not kept and asked again next time
 Columns = Mapping[str, "np.ndarray | pa.Array"]
 
@@ -69,7 +70,7 @@ class Signal:
 
 @dataclass(frozen=True)
 class Family:
-    """Signals computed together by one function over a batch of documents."""
+    """Signals computed together by one function over a batch of documents; ``audit``: whether every pair is given this check unasked."""
 
     name: str
     version: int
@@ -80,11 +81,30 @@ class Family:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     scope: Scope = "document"
     alias: str = ""
+    audit: bool = False
 
     @property
     def learned(self) -> bool:
         """Whether a model is run: on any set of rows, never twice on the same text. Its ``model`` is then a name or path, "" if there is no default."""
-        return self.scope == "document" and isinstance(self.defaults.get("model"), str)
+        return not self.whole and isinstance(self.defaults.get("model"), str)
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is computed for all documents (or pairs) at once."""
+        return self.scope in ("corpus", "pairs")
+
+    @property
+    def of_pairs(self) -> bool:
+        """Whether it compares rewrites with their originals."""
+        return self.scope in ("pair", "pairs")
+
+    def run(self, batch: Batch, **parameters: Any) -> Columns:
+        """The columns for a batch; a check is given the originals with it."""
+        return self.compute(batch.original, batch, **parameters) if self.of_pairs else self.compute(batch, **parameters)
+
+    def defined(self, batch: Batch) -> np.ndarray:
+        """Bool [n]: which documents of a batch have all the texts that are read."""
+        return batch.valid & batch.original.valid if self.of_pairs else batch.valid
 
     @property
     def title(self) -> str:
@@ -126,12 +146,12 @@ class Family:
         Args:
             given: parameters that differ from the defaults.
             text: column that holds the text.
-            corpus: fingerprint of the corpus, which decides the answer of a family of corpus scope.
+            corpus: what else decides the answer: the fingerprint of the corpus where all of it is read, that of the originals for a check.
 
         """
         parameters = {name: (value, content(value)) if isinstance(value, str) else value for name, value in self.parameters(given).items()}
         identity: dict[str, Any] = {"parameters": parameters, "text": text}
-        if self.scope == "corpus":
+        if self.scope != "document":
             identity["corpus"] = corpus
         digest = hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()[:8]
         return f"{self.name}{f'.{self.alias}' if self.alias else ''}@{self.version}-{digest}"
@@ -198,8 +218,24 @@ def corpus_family(*, version: int, source: str, signals: list[Signal]) -> Callab
     return family(version=version, source=source, signals=signals, scope="corpus")
 
 
+def check(
+    *, version: int, source: str, signals: list[Signal], audit: bool = True, scope: Scope = "pair"
+) -> Callable[[Callable[..., Columns]], Callable[..., Columns]]:
+    """Register a function ``(original: Batch, rewrite: Batch, *, parameters) -> {signal name: values}``: what a rewrite did to its original.
+
+    As `family` otherwise; a pair that lacks one of its texts is blanked by the caller. One of scope "pairs" is given a `CorpusRun`.
+    """
+    return family(version=version, source=source, signals=signals, reads=("text", "original"), scope=scope, audit=audit)
+
+
 def family(
-    *, version: int, source: str, signals: list[Signal], reads: tuple[str, ...] = ("text",), scope: Scope = "document"
+    *,
+    version: int,
+    source: str,
+    signals: list[Signal],
+    reads: tuple[str, ...] = ("text",),
+    scope: Scope = "document",
+    audit: bool = False,
 ) -> Callable[[Callable[..., Columns]], Callable[..., Columns]]:
     """Register a function ``(batch, *, parameters) -> {signal name: values}`` as a family.
 
@@ -221,7 +257,7 @@ def family(
             owner = next((f.name for f in _families.values() if f.name != name and any(s.name == column.name for s in f.signals)), None)
             if owner:
                 raise SignalError(f"Signal {column.name!r} is already computed by {owner!r}. Choose another name in {name!r}.")
-        _families[name] = Family(name, version, source, columns, compute, reads, defaults, scope)
+        _families[name] = Family(name, version, source, columns, compute, reads, defaults, scope, audit=audit)
         return compute
 
     return register
@@ -256,17 +292,21 @@ def signal(
 
 @cache
 def _discover() -> None:
-    """Import every module of ``explorer.signals``; there is no list to forget."""
-    import explorer.signals as package
-
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"explorer.signals.{module.name}")
+    """Import every module of ``explorer.signals`` and ``explorer.rewrites.checks``; there is no list to forget."""
+    for package in ("explorer.signals", "explorer.rewrites.checks"):
+        for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+            importlib.import_module(f"{package}.{module.name}")
 
 
 def families() -> dict[str, Family]:
     """All registered families by name."""
     _discover()
     return dict(sorted(_families.items()))
+
+
+def fitting(corpus: Corpus) -> dict[str, Family]:
+    """The families that can be computed for a corpus: checks only where its documents are rewrites with originals."""
+    return {name: f for name, f in families().items() if corpus.pairing or not f.of_pairs}
 
 
 def find(name: str) -> Family:
@@ -301,4 +341,4 @@ def find_signal(name: str) -> Signal | None:
 
 
 def _can_be_called(family: str) -> bool:
-    return _families[family].learned or _families[family].scope == "corpus"
+    return _families[family].learned or _families[family].whole

@@ -5,7 +5,7 @@ import polars as pl
 import streamlit as st
 
 from explorer.engine.local import score_sample
-from explorer.registry import families, find_signal
+from explorer.registry import find_signal, fitting
 from explorer.ui import agreement, distributions, rules
 from explorer.ui.errors import guarded, plain
 from explorer.ui.format import counted, exact
@@ -16,7 +16,7 @@ from explorer.ui.state import corpus_key, current_corpus, current_selection
 corpus, selection = current_corpus(), current_selection()
 answer = question("What can I measure, and how is it distributed?")
 coverage = corpus.coverage()
-known = families()
+known = fitting(corpus)
 numeric = corpus.columns.numeric()
 own = [name for name in numeric if coverage.of(name) is None]  # columns of the files, one named like a signal that is not computed too
 signals = [s for f in known.values() for s in f.signals]

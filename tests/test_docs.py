@@ -67,14 +67,15 @@ def tracked() -> list[Path]:
 MARKDOWN = [p for p in tracked() if p.suffix == ".md"]
 
 
-@pytest.mark.parametrize("name", ["signals.md", "commands.md"])
+@pytest.mark.parametrize("name", ["signals.md", "checks.md", "commands.md"])
 def test_generated_pages_are_what_would_be_written_now(name):
     assert (DOCS / name).read_text(encoding="utf-8") == load("generate").PAGES[name](), "run: python docs/generate.py"
 
 
 def test_every_family_and_signal_has_its_place():
-    page = (DOCS / "signals.md").read_text(encoding="utf-8")
+    signals, checks = read("docs/signals.md"), read("docs/checks.md")
     for family in families().values():
+        page = checks if family.of_pairs else signals
         section = page.split(f"\n## {family.name}\n")[1].split("\n## ")[0]
         for signal in family.signals:
             entry = section.split(f"\n### `{signal.name}`\n")[1].split("\n### ")[0]
@@ -86,7 +87,7 @@ def test_every_family_and_signal_has_its_place():
 
 def test_every_parameter_is_explained():
     """An empty third cell means that the docstring's Args do not name the parameter."""
-    unexplained = re.findall(r"^\| `(\w+)` \| `.*` \| +\|$", read("docs/signals.md"), re.M)
+    unexplained = re.findall(r"^\| `(\w+)` \| `.*` \| +\|$", read("docs/signals.md") + read("docs/checks.md"), re.M)
     assert set(unexplained) <= {"level"}  # zlib's own
 
 

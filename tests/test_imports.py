@@ -37,6 +37,7 @@ ORDER = [
     {"engine"},
     {"embeddings", "duplicates", "labels", "scorers"},
     {"signals", "sample"},
+    {"rewrites"},
     {"selection"},
     {"manifest"},
     {"exporters"},

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from explorer.cli.options import corpus_options, json_option
+from explorer.cli.options import corpus_options, json_option, place
 from explorer.cli.output import No, note, plain, print_json, print_table
 
 if TYPE_CHECKING:
@@ -21,10 +21,7 @@ MOST_SOURCES = 1000
 @json_option
 def info(paths: tuple[str, ...], workspace: str | None, as_json: bool, **options: Any) -> None:
     """Say what is in a corpus: roles, documents, bytes, sources, schema, problems, what is computed."""
-    from explorer.cli.options import given_roles
-    from explorer.corpus.corpus import open_corpus
-
-    corpus = open_corpus(paths, workspace=workspace, **{role: column or None for role, column in given_roles(options).items()})
+    corpus = place(paths, workspace, options).open()
     said = describe(corpus)
     if as_json:
         print_json(said)

@@ -9,8 +9,9 @@ import click
 
 if TYPE_CHECKING:
     from explorer.corpus.corpus import Corpus
+    from explorer.rewrites.place import Place
 
-ROLES = ("text", "id", "source", "date", "url", "language", "tokens")
+ROLES = ("text", "id", "source", "date", "url", "language", "tokens", "original", "method", "style")
 Command = Callable[..., Any]
 
 
@@ -28,9 +29,17 @@ def role_options(command: Command) -> Command:
     return command
 
 
+def originals_options(command: Command) -> Command:
+    """Add ``--originals`` and ``--on``: the PATHs are then rewrites."""
+    about = "Column that says which original a rewrite is of; ORIGINALS=REWRITES where its names differ [default: the originals' id]."
+    command = click.option("--on", metavar="COLUMN", help=about)(command)
+    about = "Files that the PATHs were rewritten from; repeatable. The documents are then pairs."
+    return click.option("--originals", multiple=True, metavar="PATH", help=about)(command)
+
+
 def corpus_options(command: Command) -> Command:
-    """Add ``PATH…``, ``--workspace`` and the roles."""
-    command = role_options(workspace_option(command))
+    """Add ``PATH…``, ``--workspace``, the originals and the roles."""
+    command = originals_options(role_options(workspace_option(command)))
     return click.argument("paths", nargs=-1, required=True, metavar="PATH...")(command)
 
 
@@ -56,22 +65,20 @@ def given_roles(options: dict[str, Any]) -> dict[str, str]:
 def opened(paths: tuple[str, ...], workspace: str | None, options: dict[str, Any]) -> Corpus:
     """The corpus a command was given; files left out of it are named on stderr."""
     from explorer.cli.output import note
-    from explorer.corpus.corpus import open_corpus
+    from explorer.rewrites.pairs import Pairs
 
-    corpus = open_corpus(paths, workspace=workspace, **{role: column or None for role, column in given_roles(options).items()})
+    corpus = place(paths, workspace, options).open()
+    if isinstance(corpus, Pairs):
+        note(corpus.match.report.said())
     for problem in corpus.problems:
         if problem.severity == "error" or problem.kind == "changed since scored":
             note(f"{problem.severity}: {problem.message}")
     return corpus
 
 
-def again(paths: tuple[str, ...], workspace: str | None, options: dict[str, Any]) -> str:
-    """The part of a command line that opens the same corpus, quoted for a shell."""
-    import shlex
+def place(paths: tuple[str, ...], workspace: str | None, options: dict[str, Any]) -> Place:
+    """What a command was asked to open."""
+    from explorer.rewrites.place import Place
 
-    words = list(paths)
-    if workspace:
-        words += ["--workspace", workspace]
-    for role, column in given_roles(options).items():
-        words += [f"--{role}", column]
-    return shlex.join(words)
+    on = tuple(part.strip() for part in (options.get("on") or "").split("=", 1) if part.strip())
+    return Place(paths, workspace, tuple(given_roles(options).items()), tuple(options.get("originals") or ()), on)

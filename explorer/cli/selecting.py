@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from explorer.cli.options import again, corpus_options, json_option, opened
+from explorer.cli.options import corpus_options, json_option, opened, place
 from explorer.cli.output import No, note, print_json, print_table
 from explorer.errors import SelectionError
 
@@ -83,7 +83,7 @@ def select(
     elif lacking:
         raise SelectionError(
             f"The filters need {', '.join(lacking)}, which {'has' if len(lacking) == 1 else 'have'} not been computed. Compute them: "
-            f"explorer score {again(paths, workspace, options)} -s {','.join(lacking)}   (or add --score to this command)"
+            f"explorer score {place(paths, workspace, options).command()} -s {','.join(lacking)}   (or add --score to this command)"
         )
     kept = corpus.select(filters)
     summary = kept.summary()

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from explorer.corpus.search import Found, Mode
     from explorer.embeddings.store import Embeddings
     from explorer.engine.progress import Progress, ScoreReport
+    from explorer.primitives.batch import Batch
     from explorer.selection.filters import Filters
     from explorer.selection.selection import Selection
     from explorer.selection.threshold import Threshold
@@ -78,8 +79,27 @@ class Corpus:
     @cached_property
     def fingerprint(self) -> str:
         """Identity of the corpus as it is now: all shards' fingerprints and the text column."""
+        return self._of_files()
+
+    def _of_files(self) -> str:
         said = "\n".join([self.roles.text, *(f"{s.name} {s.fingerprint}" for s in self.shards)])
         return hashlib.sha256(said.encode()).hexdigest()[:16]
+
+    @property
+    def pairing(self) -> str:
+        """What decides which original a document is compared with where the documents are rewrites; else ""."""
+        return ""
+
+    def with_originals(self, batch: Batch, rows: np.ndarray) -> Batch:
+        """A batch of these documents that knows what each was rewritten from.
+
+        Raises:
+            CorpusError: the documents are no rewrites.
+
+        """
+        raise CorpusError(
+            "A check compares rewrites with their originals, and this corpus has none. Open it as pairs: ex.open_pairs(ORIGINALS, REWRITES), or add --originals PATH to the command."
+        )
 
     @cached_property
     def problems(self) -> list[Problem]:
@@ -99,7 +119,7 @@ class Corpus:
     def coverage(self) -> Coverage:
         """What has been computed so far (looked up anew when the workspace has changed: jobs add to it)."""
         if not self._coverages or not self._coverages[0].current():
-            self._coverages[:] = [Coverage(self.workspace, self.shards, self.roles.text, self.fingerprint)]
+            self._coverages[:] = [Coverage(self.workspace, self.shards, self.roles.text, (self.fingerprint, self.pairing))]
         return self._coverages[0]
 
     @cached_property

@@ -26,7 +26,7 @@ NAMES = {
         "story",
         "abstract",
     ),
-    "id": ("id", "doc_id", "document_id", "docid", "uid", "uuid", "_id", "warc_record_id", "record_id", "hexsha", "key"),
+    "id": ("pair_id", "id", "doc_id", "document_id", "docid", "uid", "uuid", "_id", "warc_record_id", "record_id", "hexsha", "key"),
     "source": (
         "source",
         "subset",
@@ -45,6 +45,12 @@ NAMES = {
     "language": ("language", "lang", "lang_code", "language_code"),
     "tokens": ("tokens", "n_tokens", "num_tokens", "token_count", "token_counts"),
 }
+# Files of rewrites: what was rewritten, what became of it, by which method and in which style.
+REWRITE = ("rewrite", "rewritten", "rewritten_text", "rewrite_text", "rephrased", "rephrased_text", "rephrase", "paraphrase",
+           "refined_text", "synthetic_text", "generated_text", "generation", "response", "output")  # fmt: skip
+ORIGINAL = ("original", "original_text", "raw_text", "raw", "source_text", "original_document", "input_text", "input", "prompt_text")
+METHOD = ("method", "recipe", "pipeline", "generator_model", "generator", "model")
+STYLE = ("style", "prompt_style", "rephrase_style", "prompt_id", "prompt_name")
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,9 @@ class Roles:
     url: str | None = None
     language: str | None = None
     tokens: str | None = None
+    original: str | None = None
+    method: str | None = None
+    style: str | None = None
 
     def assigned(self) -> dict[str, str]:
         """Roles that a column plays, in a fixed order."""
@@ -101,7 +110,7 @@ def detect(shards: Sequence[Shard], overrides: Mapping[str, str | None] | None =
             raise CorpusError(f"{role!r} is no role. Roles: {', '.join(roles)}. Give one of them the column's name.")
         if column is not None and column not in schema.names:
             raise ColumnNotFoundError.named(column, "the corpus", schema.names, f"Give the role {role!r} one of them.")
-    found: dict[str, str | None] = {role: _by_name(role, schema) for role in roles}
+    found: dict[str, str | None] = {role: by_name(NAMES[role], role, schema) for role in roles if role in NAMES}
     if found["text"] is None and not overrides.get("text"):
         found["text"] = _largest_text(shards, schema)
     found.update({role: column or None for role, column in overrides.items()})
@@ -119,9 +128,10 @@ def detect(shards: Sequence[Shard], overrides: Mapping[str, str | None] | None =
     return Roles(text, **found)
 
 
-def _by_name(role: str, schema: pa.Schema) -> str | None:
+def by_name(names: Sequence[str], role: str, schema: pa.Schema) -> str | None:
+    """The first column that has one of these names, capitals or not, and a type that fits the role."""
     lower = {name.lower(): name for name in reversed(schema.names)}
-    for candidate in NAMES[role]:
+    for candidate in names:
         column = lower.get(candidate)
         if column is not None and _fits(role, schema.field(column).type):
             return column
@@ -129,7 +139,7 @@ def _by_name(role: str, schema: pa.Schema) -> str | None:
 
 
 def _fits(role: str, kind: pa.DataType) -> bool:
-    if role == "text":
+    if role in ("text", "original"):
         return is_text(kind)
     if role == "tokens":
         return pa.types.is_integer(kind) or pa.types.is_floating(kind)

@@ -154,22 +154,22 @@ def sidecar(
     corpus: str = "",
     kind: str = "signals",
 ) -> Sidecar:
-    """Where a family with these parameters keeps (or would keep) its columns; ``corpus`` is the fingerprint for one of corpus scope."""
+    """Where a family with these parameters keeps (or would keep) its columns; ``corpus``: see `Family.key`."""
     folder = workspace.path / kind / family.key(parameters, text, corpus)
     return Sidecar(folder, family.title, family.version, family.parameters(parameters), tuple(s.name for s in family.signals))
 
 
-def present(workspace: Workspace, text: str, kind: str = "signals", corpus: str = "") -> list[Sidecar]:
+def present(workspace: Workspace, text: str, kind: str = "signals", of: Sequence[str] = ()) -> list[Sidecar]:
     """All families that have been computed in a workspace for this text column, latest last.
 
-    Those of corpus scope (duplicates, clusters) only where they were computed for this very corpus: document numbers of another
-    mean nothing here.
+    Those that read more than a document's own text (duplicates, clusters; checks, which read its original) only where they were
+    computed for this very corpus and these very originals, the fingerprints ``of``.
     """
     found = []
     for record in (workspace.path / kind).glob("*/family.json"):
         try:
             said = json.loads(record.read_text(encoding="utf-8"))
-            if said["text"] != text or said.get("corpus", corpus) != corpus:
+            if said["text"] != text or ("corpus" in said and said["corpus"] not in of):
                 continue
             found.append(
                 (
@@ -522,11 +522,11 @@ class Coverage:
     the column is then called ``<name>_column`` wherever signals can be named too (`renamed`).
     """
 
-    def __init__(self, workspace: Workspace, shards: Sequence[Shard], text: str, corpus: str = "") -> None:
+    def __init__(self, workspace: Workspace, shards: Sequence[Shard], text: str, of: Sequence[str] = ()) -> None:
         self.shards = tuple(shards)
         self._looked = time.time_ns()
         top = workspace.path / "signals"
-        found = [(side, _Listing.of(side.folder)) for side in present(workspace, text, corpus=corpus)]
+        found = [(side, _Listing.of(side.folder)) for side in present(workspace, text, of=of)]
         # those without a record yet too: it may be written in a moment, and their own folder is then all that changes
         begun = sorted(str(p) for p in top.glob("*") if p.is_dir())
         self._folders = (top, *map(Path, begun), *(folder for _, listing in found for folder in listing.folders[1:]))

@@ -28,7 +28,7 @@ from typing import IO, Any
 import numpy as np
 
 from explorer import errors
-from explorer.corpus.corpus import Corpus, open_corpus
+from explorer.corpus.corpus import Corpus
 from explorer.corpus.sidecars import Sidecar, sidecar
 from explorer.engine.pieces import score_pieces, wanted_rows
 from explorer.engine.progress import Progress, ScoreReport
@@ -92,6 +92,8 @@ def score_in_processes(
         ExplorerError: of the kind that the first process to fail raised; what was finished is kept.
 
     """
+    from explorer.rewrites.place import Place
+
     stop = cancel or threading.Event()
     missing = np.concatenate([np.zeros(0, np.int64), *(shard.first_row + inner for shard, inner in wanted_rows(corpus, side, rows))])
     total = len(corpus) if rows is None else len(rows)
@@ -106,9 +108,7 @@ def score_in_processes(
         for k, device in enumerate(devices[:n]):
             np.save(Path(folder) / f"{k}.npy", missing[owner == k])
             said = {
-                "paths": list(corpus.paths),
-                "workspace": str(corpus.workspace.path),
-                "roles": asdict(corpus.roles),
+                "place": asdict(Place.of(corpus)),
                 "fingerprint": corpus.fingerprint,
                 "folder": side.folder.name,
                 "rows": str(Path(folder) / f"{k}.npy"),
@@ -278,8 +278,11 @@ def _listen(stream: IO[str], into: queue.Queue[str | None]) -> None:
 def _work(task: Mapping[str, Any], stop: threading.Event, say: Callable[[Mapping[str, Any]], None]) -> None:
     """What a process does: the same as the parent would, for its rows."""
     from explorer.models import device as devices
+    from explorer.rewrites.place import Place
 
-    corpus = open_corpus(task["paths"], workspace=task["workspace"], **task["roles"])
+    said = task["place"]
+    roles = tuple((role, column) for role, column in said["roles"])
+    corpus = Place(tuple(said["paths"]), said["workspace"], roles, tuple(said["originals"]), tuple(said["on"])).open()
     if corpus.fingerprint != task["fingerprint"]:
         raise SignalError("The files changed while the processes were started. Run the command again.")
     with devices.using(task["device"]):
@@ -313,7 +316,9 @@ def _family(corpus: Corpus, task: Mapping[str, Any]) -> tuple[Family, Sidecar]:
     from explorer.registry import find
 
     family = find(task["score"])
-    return family, sidecar(corpus.workspace, family, corpus.roles.text, task["parameters"])
+    return family, sidecar(
+        corpus.workspace, family, corpus.roles.text, task["parameters"], corpus=corpus.pairing if family.of_pairs else ""
+    )
 
 
 def main() -> None:

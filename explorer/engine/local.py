@@ -37,6 +37,7 @@ from explorer.registry import Family, families, find
 SLICE = 16 * 1024**2  # text bytes computed at once by a worker; the n-gram kernels need about 20 times as much
 SLICE_ROWS = 32_768  # rows computed at once: footers say too little of dictionary-encoded text
 HEURISTICS = "heuristics"  # every family that needs neither a model nor a tokenizer
+AUDIT = "audit"  # every check that a pair is given unless others are named
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,8 @@ def score(
     Args:
         corpus: the corpus to score.
         names: families, single signals (the signal's whole family is computed, since it costs the same), "heuristics"
-            (every family that needs neither a model nor a tokenizer), or "family:alias" (beside itself, with other parameters).
+            (every family that needs neither a model nor a tokenizer), "audit" (every check that pairs are given), or "family:alias"
+            (beside itself, with other parameters).
         parameters: by family name as given in ``names``, its keyword parameters.
         rows: numbers of the documents to score; all by default.
         workers: threads of heuristics, the machine's processors by default; processes of a model, by default one for every GPU.
@@ -107,8 +109,8 @@ def score(
         asked_learned: np.ndarray | None = np.arange(min(limit, len(corpus)))
     else:
         asked_learned = asked
-    kernels = [f for f in chosen if f.scope == "document" and not f.learned and asked is None]
-    by_piece = [f for f in chosen if f.scope == "document" and (f.learned or asked is not None)]
+    kernels = [f for f in chosen if not (f.whole or f.learned) and asked is None]
+    by_piece = [f for f in chosen if not f.whole and (f.learned or asked is not None)]
     reports = []
     if kernels:
         reports.append(_score_row_groups(corpus, kernels, given, workers, limit, again, tell, stop))
@@ -118,9 +120,9 @@ def score(
         with devices.using(device):
             own = _of_workspace(corpus, family, given[family.title])
             wanted = settled(family.parameters(own)) if family.learned else own
-            side = sidecar(corpus.workspace, family, corpus.roles.text, wanted)
+            side = sidecar(corpus.workspace, family, corpus.roles.text, wanted, corpus=_read_beside(corpus, family))
             side.folder.parent.mkdir(parents=True, exist_ok=True)
-            declare(side, corpus.roles.text, again=again)
+            declare(side, corpus.roles.text, again=again, corpus=_read_beside(corpus, family))
             remove_leftovers(side.folder)
             count = len(corpus) if asked_learned is None else len(asked_learned)
             names = spread(device, workers, count) if family.learned else [device]
@@ -133,7 +135,7 @@ def score(
                 about = devices.current().about if family.learned else ""
                 reports.append(score_pieces(corpus, family, side, asked_learned, again=again, device=about, on_progress=tell, cancel=stop))
         remember(corpus.workspace, [(side, s) for s in corpus.shards if side.finished(s)], {})
-    for family in (f for f in chosen if f.scope == "corpus"):
+    for family in (f for f in chosen if f.whole):
         if stop.is_set():
             break
         with devices.using(device):
@@ -162,10 +164,10 @@ def _score_row_groups(
 ) -> ScoreReport:
     """Heuristics over all documents, row group by row group."""
     names = ", ".join(f.title for f in chosen)
-    sides = [(f, sidecar(corpus.workspace, f, corpus.roles.text, given[f.title])) for f in chosen]
+    sides = [(f, sidecar(corpus.workspace, f, corpus.roles.text, given[f.title], corpus=_read_beside(corpus, f))) for f in chosen]
     corpus.workspace.folder("signals")
-    for _, side in sides:
-        declare(side, corpus.roles.text, again=again)
+    for family, side in sides:
+        declare(side, corpus.roles.text, again=again, corpus=_read_beside(corpus, family))
         remove_leftovers(side.folder)
         for shard in _first_shards(corpus, limit) if again else []:
             forget(side, shard)
@@ -177,7 +179,7 @@ def _score_row_groups(
             Progress("running", done, total, reused, 0, 0.0, f"preparing {family.name} (kernels are compiled once an installation)", names)
         )
         if not stop.is_set():
-            family.compute(Batch.of(["A first document."]), **side.parameters)
+            family.run(Batch.of(["A first document."], ["An original."]), **side.parameters)
     started = time.monotonic()
     tell(Progress("running", done, total, reused, 0, 0.0, "", names))
     left = Counter(task.shard.path for task in tasks)
@@ -207,13 +209,31 @@ def _score_row_groups(
     return ScoreReport(tuple(f.name for f in chosen), total, done - reused, reused, seconds, done_bytes, nulls, cancelled)
 
 
-def score_texts(texts: Sequence[str | None], names: Sequence[str], parameters: Mapping[str, Mapping[str, Any]] | None = None) -> pa.Table:
-    """The same signals for a few texts at once, nothing stored: what is on the screen, a rewrite just made, a notebook cell."""
-    batch, tables = Batch.of(texts), []
+def score_texts(
+    texts: Sequence[str | None],
+    names: Sequence[str],
+    parameters: Mapping[str, Mapping[str, Any]] | None = None,
+    *,
+    originals: Sequence[str | None] | None = None,
+) -> pa.Table:
+    """The same signals for a few texts at once, nothing stored: what is on the screen, a rewrite just made, a notebook cell.
+
+    Args:
+        texts: n documents.
+        names: families or signals; checks among them where ``originals`` are given, what each text was rewritten from.
+        parameters: by family name.
+        originals: n texts.
+
+    """
+    batch, tables = Batch.of(texts, originals), []
     for family in _families(names):
-        if family.scope == "corpus":
+        if family.whole:
             raise SignalError(
                 f"{family.title!r} compares all documents of a corpus, not a few texts. Score the corpus: corpus.score({family.title!r})"
+            )
+        if family.of_pairs and originals is None:
+            raise SignalError(
+                f"{family.title!r} compares rewrites with their originals. Give them too: score_texts(rewrites, names, originals=originals)"
             )
         tables.append(_compute(family, batch, family.parameters((parameters or {}).get(family.title))))
     return pa.table({name: t[name] for t in tables for name in t.column_names})
@@ -238,7 +258,7 @@ def _families(names: Sequence[str]) -> list[Family]:
         raise SignalError("No signal was named. Name families or signals, such as gopher_quality. List them with: explorer signals")
     chosen: dict[str, Family] = {}
     for name in names:
-        for item in heuristics() if name == HEURISTICS else [find(name)]:
+        for item in heuristics() if name == HEURISTICS else audit() if name == AUDIT else [find(name)]:
             chosen[item.title] = item
     return list(chosen.values())
 
@@ -248,6 +268,20 @@ def heuristics() -> list[Family]:
     return [
         f for f in families().values() if f.scope == "document" and f.reads == ("text",) and not {"model", "tokenizer"} & set(f.defaults)
     ]
+
+
+def audit() -> list[Family]:
+    """The checks that every pair of a rewrite and its original is given."""
+    return [f for f in families().values() if f.audit]
+
+
+def _read_beside(corpus: Corpus, family: Family) -> str:
+    """What decides a family's answer beside the documents' own texts: the originals, for a check."""
+    if not family.of_pairs:
+        return ""
+    if not corpus.pairing:
+        corpus.with_originals(Batch.of([]), np.zeros(0, np.int64))  # says why not
+    return corpus.pairing
 
 
 def _first_shards(corpus: Corpus, limit: int | None) -> list[Shard]:
@@ -312,8 +346,13 @@ def _score_row_group(corpus: Corpus, task: _Task) -> _Scored:
     if not wanted:
         return 0, {}
     size = 0
-    for batch in _batches(corpus, task.shard, task.row_group, {r for family, _ in wanted for r in family.reads}):
+    reads = {r for family, _ in wanted for r in family.reads}
+    at = task.shard.first_row + sum(g.rows for g in task.shard.row_groups[: task.row_group])
+    for batch in _batches(corpus, task.shard, task.row_group, reads):
         size += int(batch.offsets[-1] - batch.offsets[0])
+        if "original" in reads:
+            corpus.with_originals(batch, np.arange(at, at + len(batch)))
+        at += len(batch)
         for family, side in wanted:
             try:
                 tables[family.name].append(_compute(family, batch, dict(side.parameters)))
@@ -332,7 +371,8 @@ def _score_row_group(corpus: Corpus, task: _Task) -> _Scored:
 
 
 def _compute(family: Family, batch: Batch, parameters: Mapping[str, Any]) -> pa.Table:
-    return to_table(family.signals, family.compute(batch, **parameters), batch.valid)
+    """The family's columns for a batch, null where a document, or the original that it is compared with, is null."""
+    return to_table(family.signals, family.run(batch, **parameters), family.defined(batch))
 
 
 def _batches(corpus: Corpus, shard: Shard, row_group: int, reads: set[str]) -> Iterator[Batch]:

@@ -81,7 +81,7 @@ def score_pieces(
     started = time.monotonic()
     tell(Progress("running", done, total, reused, 0, 0.0, f"loading {family.title}" if left else "", family.title, device))
     for shard, inner in wanted:
-        reader = _Reader(corpus, shard, inner, sorted(set(family.reads) - {"text"}))
+        reader = _Reader(corpus, shard, inner, sorted(set(family.reads) - {"text", "original"}))
         for n in itertools.count():
             if join and n % MANY_PIECES == 0:
                 merge_pieces(side, shard)
@@ -90,13 +90,15 @@ def score_pieces(
                 break
             begun = time.monotonic()
             here, batch = piece
+            if family.of_pairs:
+                corpus.with_originals(batch, shard.first_row + here)
             table, ran, answered = _piece(family, side, batch, shard, since)
             if not answered.all():
                 unanswered += int((~answered).sum())
                 here, table = here[answered], table.filter(pa.array(answered))
             if len(here):
                 write_piece(side, shard, here, table)
-            same += max(0, int((batch.valid & answered).sum()) - ran)
+            same += max(0, int((family.defined(batch) & answered).sum()) - ran)
             done += len(here)
             done_bytes += int(batch.offsets[-1] - batch.offsets[0])
             for name in nulls:
@@ -145,7 +147,7 @@ def _next_size(rows: int, seconds: float) -> int:
 
 def _piece(family: Family, side: Sidecar, batch: Batch, shard: Shard, since: int = 0) -> tuple[pa.Table, int, np.ndarray]:
     """Values of the family for a batch with the texts' hashes, how many texts were run, and which rows have an answer."""
-    hashes = text_hashes(batch)
+    hashes = _pair_hashes(batch) if family.of_pairs else text_hashes(batch)
     known = _known(side, hashes, since)
     first: dict[bytes, int] = {}
     for i, h in enumerate(hashes):
@@ -177,9 +179,9 @@ def _piece(family: Family, side: Sidecar, batch: Batch, shard: Shard, since: int
 def _computed(family: Family, side: Sidecar, batch: Batch, chosen: np.ndarray) -> tuple[pa.Table, np.ndarray]:
     """Values of chosen documents, and which of them could be asked at all."""
     part = batch.take(chosen)
-    columns = dict(family.compute(part, **side.parameters))
+    columns = dict(family.run(part, **side.parameters))
     unanswered = np.asarray(columns.pop(UNANSWERED, np.zeros(len(part), bool)), bool)
-    return to_table(family.signals, columns, part.valid), ~unanswered
+    return to_table(family.signals, columns, family.defined(part)), ~unanswered
 
 
 def text_hashes(batch: Batch) -> list[bytes | None]:
@@ -187,6 +189,12 @@ def text_hashes(batch: Batch) -> list[bytes | None]:
     view = batch.data.data
     o = batch.offsets
     return [hashlib.blake2b(view[o[i] : o[i + 1]], digest_size=16).digest() if ok else None for i, ok in enumerate(batch.valid)]
+
+
+def _pair_hashes(batch: Batch) -> list[bytes | None]:
+    """The same of an original and its rewrite together; None where one of them is null."""
+    both = zip(text_hashes(batch.original), text_hashes(batch), strict=True)
+    return [None if a is None or b is None else hashlib.blake2b(a + b, digest_size=16).digest() for a, b in both]
 
 
 def _known(side: Sidecar, hashes: Sequence[bytes | None], since: int = 0) -> dict[bytes, tuple[pa.Table, int]]:

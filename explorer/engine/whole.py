@@ -73,5 +73,5 @@ def write_columns(corpus: Corpus, family: Family, side: Sidecar, columns: Mappin
     for shard in corpus.shards:
         write_shard(side, shard, pa.table(table.slice(shard.first_row, shard.rows)))
     # last, since it is what tells others that there are new values
-    declare(side, corpus.roles.text, again=again, corpus=corpus.fingerprint if family.scope == "corpus" else "")
+    declare(side, corpus.roles.text, again=again, corpus=corpus.fingerprint if family.whole else "")
     return {name: table[name].null_count for name in table.column_names}

@@ -15,8 +15,8 @@ import pyarrow as pa
 from explorer.corpus.columns import Groups, Tokens
 from explorer.corpus.corpus import Corpus
 from explorer.corpus.database import literal, quote
-from explorer.corpus.roles import detect
 from explorer.errors import SelectionError
+from explorer.rewrites.place import Place
 from explorer.selection.filters import Filters, as_filters
 from explorer.selection.identity import keys
 from explorer.selection.needs import signals_read
@@ -232,16 +232,13 @@ class Selection:
 
     def python(self) -> str:
         """The same selection as Python."""
-        roles = "".join(f", {role}={column!r}" for role, column in roles_to_open(self.corpus).items())
-        return f"import explorer as ex\n\ncorpus = ex.open_corpus({list(self.corpus.paths)!r}, workspace={str(self.corpus.workspace.path)!r}{roles})\nkept = corpus.select(ex.Filters.from_yaml({_block(self.filters.to_yaml())}))\nkept.summary()"
+        return f"import explorer as ex\n\ncorpus = {Place.of(self.corpus).python()}\nkept = corpus.select(ex.Filters.from_yaml({_block(self.filters.to_yaml())}))\nkept.summary()"
 
     def command(self, filters_file: str = "filters.yaml") -> str:
         """The same selection as a command that can be pasted: it writes the filters file first."""
-        paths = " ".join(shlex.quote(p) for p in self.corpus.paths)
-        roles = "".join(f" --{role} {shlex.quote(column or '')}" for role, column in roles_to_open(self.corpus).items())
         file = shlex.quote(filters_file)
         write = f"cat > {file} <<'END_OF_FILTERS'\n{self.filters.to_yaml()}END_OF_FILTERS\n"
-        return f"{write}explorer select {paths} --filters {file} --workspace {shlex.quote(str(self.corpus.workspace.path))}{roles}"
+        return f"{write}explorer select {Place.of(self.corpus).command()} --filters {file}"
 
     def _reasons(self, tokens: Tokens, kept: np.ndarray) -> pl.DataFrame:
         rules = [(t.id, t.signal, str(t)) for t in self.filters.filters]
@@ -289,12 +286,6 @@ def select(corpus: Corpus, what: str | Filters | Threshold | Iterable[Threshold]
     for name in filters.signals:
         corpus.columns.numbers(name)
     return Selection(corpus, filters)
-
-
-def roles_to_open(corpus: Corpus) -> dict[str, str | None]:
-    """Arguments that open a corpus with the roles it has now: every assigned one, None for one that detection would assign by itself."""
-    found = detect(corpus.shards).assigned() if corpus.shards else {}
-    return dict.fromkeys(found) | corpus.roles.assigned()
 
 
 def _sql_type(corpus: Corpus, signal: str) -> tuple[str, bool]:

@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import NoReturn
 
 from explorer.corpus.roles import Roles
 from explorer.errors import CorpusError
+from explorer.rewrites.place import Place
 
 ROLES = tuple(f.name for f in fields(Roles))
-
-
-@dataclass(frozen=True)
-class Place:
-    """What to open: paths, the workspace (None for the default), and roles given by hand ("" takes a role away)."""
-
-    paths: tuple[str, ...]
-    workspace: str | None = None
-    roles: tuple[tuple[str, str], ...] = ()
+OF_PAIRS = ("original", "method", "style")  # roles that only rewrites have
 
 
 class _Parser(argparse.ArgumentParser):

@@ -17,7 +17,7 @@ from explorer.embeddings.meaning import like
 from explorer.embeddings.store import stored
 from explorer.engine.local import score_texts
 from explorer.errors import ExplorerError
-from explorer.registry import families, find_signal
+from explorer.registry import families, find_signal, fitting
 from explorer.selection.selection import Selection
 from explorer.selection.threshold import Threshold
 from explorer.ui import state
@@ -213,7 +213,7 @@ def _signals(corpus: Corpus, selection: Selection, row: int, record: dict[str, A
     fresh = _on_the_spot(text) if spot and text is not None else {}
     rules = {t.signal: t for t in selection.filters.filters}
     drawn = 0
-    for family in families().values():
+    for family in fitting(corpus).values():
         lines = []
         for signal in family.signals:
             stored = signal.dtype != "string" and coverage.of(signal.name) is not None
@@ -272,7 +272,7 @@ def _rule(corpus: Corpus, threshold: Threshold | None, stored: bool) -> tuple[Th
 def _on_the_spot(text: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, family in families().items():
-        if family.learned or family.scope == "corpus":
+        if family.learned or family.scope != "document":
             continue  # models are run when they are asked for
         try:
             table = score_texts([text], [name])

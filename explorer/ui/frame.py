@@ -19,10 +19,10 @@ import streamlit as st
 
 from explorer.corpus.corpus import Corpus
 from explorer.errors import ExplorerError
+from explorer.rewrites.place import Place
 from explorer.selection.filters import Filters
 from explorer.selection.recipes import recipes
 from explorer.ui import errors, state
-from explorer.ui.arguments import Place
 from explorer.ui.background import watch
 from explorer.ui.errors import guarded
 from explorer.ui.format import about, counted, exact, share, short, size

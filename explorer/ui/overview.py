@@ -20,7 +20,7 @@ from explorer.registry import families
 from explorer.selection.filters import as_filters
 from explorer.selection.recipes import recipes
 from explorer.ui import errors, state
-from explorer.ui.arguments import ROLES
+from explorer.ui.arguments import OF_PAIRS, ROLES
 from explorer.ui.background import later, watch
 from explorer.ui.charts import bars, breakdown_bars, length_bars
 from explorer.ui.errors import guarded
@@ -175,8 +175,9 @@ def _role_form(corpus: Corpus) -> None:
             "A role tells the app what a column is. Detected by name and type; change it here, or start the app with --text COLUMN and so on."
         )
         chosen = {}
-        places = st.columns(len(ROLES))
-        for place, role in zip(places, ROLES, strict=True):
+        roles = ROLES if corpus.pairing else [role for role in ROLES if role not in OF_PAIRS]
+        places = st.columns(len(roles))
+        for place, role in zip(places, roles, strict=True):
             options = [f.name for f in corpus.schema if role != "text" or is_text(f.type)]
             options = options if role == "text" else ["", *options]
             now = getattr(corpus.roles, role) or ""

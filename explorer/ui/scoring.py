@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import streamlit as st
 
@@ -24,9 +25,8 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 
 def command(corpus: Corpus, name: str, *options: str) -> list[str]:
     """A command over the open corpus: ``explorer NAME PATH… OPTIONS``."""
-    place = current_place()
-    roles = [part for role, column in place.roles for part in (f"--{role}", column)]
-    return [name, *place.paths, *options, "--workspace", str(corpus.workspace.path), *roles]
+    place = replace(current_place(), workspace=str(corpus.workspace.path))
+    return [name, *place.arguments(), *options]
 
 
 def score_command(corpus: Corpus, families: Sequence[str], *options: str) -> list[str]:
@@ -60,7 +60,7 @@ def score_panel(corpus: Corpus, known: Mapping[str, Family], default: Sequence[s
         )
         targets = chosen or list(default)
         families = [known[name] for name in targets]
-        of_corpus = any(f.scope == "corpus" for f in families)
+        of_corpus = any(f.whole for f in families)
         scopes = [SELECTION, SAMPLE, ALL] if current_filters() else [SAMPLE, ALL]
         scope = ALL
         if not of_corpus:
@@ -72,7 +72,7 @@ def score_panel(corpus: Corpus, known: Mapping[str, Family], default: Sequence[s
         if any(f.learned for f in families):
             device = st.selectbox("Device", DEVICES, key="sig_device", width=95, help="auto takes a GPU where there is one") or "auto"
         given: dict[str, dict[str, str]] = {}
-        settable = [f for f in families if f.learned or f.scope == "corpus" or f in [known[c] for c in chosen]]
+        settable = [f for f in families if f.learned or f.whole or f in [known[c] for c in chosen]]
         settable = [f for f in settable if f.defaults]
         if chosen and settable:
             with st.popover("Settings", key="sig_settings", on_change="rerun") as settings:

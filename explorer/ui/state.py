@@ -19,12 +19,13 @@ from typing import Any
 
 import streamlit as st
 
-from explorer.corpus.corpus import Corpus, open_corpus
+from explorer.corpus.corpus import Corpus
 from explorer.errors import ExplorerError, SelectionError
+from explorer.rewrites.place import Place
 from explorer.selection.filters import Filters
 from explorer.selection.selection import Selection
 from explorer.ui import link
-from explorer.ui.arguments import Place, read
+from explorer.ui.arguments import read
 from explorer.ui.background import later
 from explorer.ui.navigation import through_the_frame
 
@@ -98,7 +99,7 @@ def set_roles(**roles: str) -> None:
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the footers of the Parquet files …")
 def _open(place: Place) -> tuple[Corpus, int]:
-    corpus = open_corpus(place.paths, workspace=place.workspace, **{role: column or None for role, column in place.roles})
+    corpus = place.open()
     return corpus, _stamp(corpus)
 
 

@@ -462,8 +462,8 @@ def test_python_and_command_keep_the_roles(write_parquet: Callable[..., Path], t
     room: dict[str, object] = {}
     exec(kept.python().replace("\nkept.summary()", ""), room)
     assert room["corpus"].roles == corpus.roles  # type: ignore[attr-defined]
-    words = shlex.split(kept.command())
-    said = {role: words[words.index(f"--{role}") + 1] or None for role in ROLES if f"--{role}" in words}
+    words = dict(word.removeprefix("--").split("=", 1) for word in shlex.split(kept.command()) if word.startswith("--") and "=" in word)
+    said = {role: words[role] or None for role in ROLES if role in words}
     assert open_corpus(corpus.paths, workspace=tmp_path / "w", **said).roles == corpus.roles
 
 
