@@ -26,7 +26,8 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 def command(corpus: Corpus, name: str, *options: str) -> list[str]:
     """A command over the open corpus: ``explorer NAME PATH… OPTIONS``."""
     place = replace(current_place(), workspace=str(corpus.workspace.path))
-    return [name, *place.arguments(), *options]
+    words = place.arguments()
+    return [name, *words[: len(place.paths)], *options, *words[len(place.paths) :]]
 
 
 def score_command(corpus: Corpus, families: Sequence[str], *options: str) -> list[str]:
