@@ -324,7 +324,8 @@ def test_the_app_is_started_on_this_machine_alone_with_absolute_paths(tmp_path: 
     ]
     from explorer.ui.arguments import read
 
-    place = read(after, app_file())
+    place = read(after, app_file()).documents
+    assert place is not None
     assert place.paths == (f"{tmp_path}/data", f"{tmp_path}/x/**/*.parquet", "s3://bucket/a.parquet")
     assert dict(place.roles) == {"text": "body", "id": ""}
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from explorer.cli.options import given_roles, role_options, workspace_option
+from explorer.cli.options import given_roles, originals_options, role_options, workspace_option
 from explorer.errors import ExplorerError
 
 
@@ -18,14 +18,24 @@ from explorer.errors import ExplorerError
 @click.argument("paths", nargs=-1, metavar="[PATH...]")
 @workspace_option
 @click.option("--port", type=click.IntRange(1, 65535), help="Port on this machine [default: the first free one from 8501].")
+@click.option("--rewrites", multiple=True, metavar="PATH", help="Rewrites of the documents in the PATHs; repeatable.")
+@originals_options
 @role_options
-def app(paths: tuple[str, ...], workspace: str | None, port: int | None, **options: Any) -> None:
-    """Start the app; without a PATH it opens the sample corpus."""
-    if paths:
-        from explorer.corpus.files import find
+def app(paths: tuple[str, ...], workspace: str | None, port: int | None, rewrites: tuple[str, ...], **options: Any) -> None:
+    """Start the app; without a PATH it opens the sample corpus and its rewrites.
 
-        find(paths)  # a wrong path is said here and not in the browser
-    line = command_line(paths, workspace, port, given_roles(options))
+    \b
+    explorer app data/web --rewrites data/rewrites --on id
+    explorer app pairs.parquet --original raw_text --text rephrased
+    """  # noqa: D301
+    from explorer.corpus.files import find
+
+    originals, on = options["originals"] or (), options["on"]
+    for named in (paths, rewrites, originals):
+        if named:
+            find(named)  # a wrong path is said here and not in the browser
+    others = [f"--rewrites={absolute(p)}" for p in rewrites] + [f"--originals={absolute(p)}" for p in originals]
+    line = command_line(paths, workspace, port, given_roles(options)) + others + ([f"--on={on}"] if on else [])
     sys.stdout.flush()
     os.execv(line[0], line)  # this process becomes the server, so Ctrl-C and signals reach it as they are
 

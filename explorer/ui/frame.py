@@ -42,9 +42,11 @@ def run(app: Path) -> None:
     corpus = None
     with guarded("opening the corpus"):
         state.start(app)
+        if page.url_path == "rewrites":
+            state.turn_to("rewrites")
         corpus = state.current_corpus()
     with st.sidebar, guarded("drawing the sidebar"):
-        _sidebar(corpus)
+        _sidebar(corpus, page.url_path)
     if corpus is None:
         question("Nothing is open.")("Open a corpus in the sidebar: a file, a folder or a glob of Parquet files.")
         return
@@ -98,12 +100,13 @@ def heading(text: str, note: str = "") -> None:
 # --- sidebar ---------------------------------------------------------------------------------------------------------------
 
 
-def _sidebar(corpus: Corpus | None) -> None:
+def _sidebar(corpus: Corpus | None, page: str) -> None:
     if corpus is not None:
+        _sides(page)
         files = counted(len(corpus.shards), "file")
         st.html(
             f'<div class="corpus-card"><b title="{escape(chr(10).join(corpus.paths), quote=True)}">{escape(corpus_name(corpus.paths))}</b>'
-            f'<div title="{exact(len(corpus))} documents, {exact(corpus.size)} bytes">{short(len(corpus))} documents · {size(corpus.size)} · {files}</div>'
+            f'<div title="{exact(len(corpus))} {noun(corpus)}s, {exact(corpus.size)} bytes">{short(len(corpus))} {noun(corpus)}s · {size(corpus.size)} · {files}</div>'
             f'<div title="{escape(str(corpus.workspace.path), quote=True)}">workspace {escape(_tail(corpus.workspace.path))}</div></div>'
         )
     with st.expander("Open another corpus", icon=":material/folder_open:", expanded=corpus is None):
@@ -113,8 +116,22 @@ def _sidebar(corpus: Corpus | None) -> None:
             tray(corpus)
 
 
+def _sides(page: str) -> None:
+    """Documents or their rewrites: all pages show the one that is looked at."""
+    sides = state.current_sides()
+    if sides.documents is None or sides.rewrites is None:
+        return
+    key = f"side_{sides.at}"  # the widget follows what a link or a page turned to
+    chosen = st.segmented_control("Look at", ["documents", "rewrites"], default=sides.at, key=key, required=True, label_visibility="collapsed", width="stretch", help="All pages show the documents, or the rewrites made of them; each has a selection of its own")  # fmt: skip
+    if chosen and state.turn_to(chosen):
+        st.session_state.pop(key, None)
+        if page == "rewrites":
+            go("documents")  # that page is of rewrites alone
+        st.rerun()
+
+
 def _open_form() -> None:
-    place = st.session_state.get("place") or Place(())
+    place = state.current_place() if "sides" in st.session_state else Place(())
     with st.form("open", border=False):
         paths = st.text_area(
             "Files, folders or globs, one a line",
@@ -136,6 +153,11 @@ def _open_form() -> None:
                 errors.show(error)
             else:
                 st.rerun()
+
+
+def noun(corpus: Corpus) -> str:
+    """What one of them is called: a document, or a rewrite."""
+    return "rewrite" if corpus.pairing else "document"
 
 
 def corpus_name(paths: tuple[str, ...]) -> str:
@@ -165,7 +187,7 @@ def _selection_bar(corpus: Corpus) -> None:
                 )
             )
         else:
-            slot.html(_bar_line(_said(found, filters, len(corpus))))
+            slot.html(_bar_line(_said(found, filters, len(corpus), f"{noun(corpus)}s")))
             if found is None:
                 with slot:
                     watch(state.counting())
@@ -210,17 +232,17 @@ def _bar_line(inside: str) -> str:
     return f'<div class="bar" role="status" aria-label="Selection"><span class="dot" aria-hidden="true">●</span>{inside}</div>'
 
 
-def _said(found: state.Counts | None, filters: Filters, n: int) -> str:
+def _said(found: state.Counts | None, filters: Filters, n: int, what: str = "documents") -> str:
     rules = describe(filters)
     said = f'<span class="rules" title="{escape(chr(10).join(rule_lines(filters)), quote=True)}">{escape(rules)}</span>'
     if not filters:
-        documents = f'<span class="n" title="{exact(n)}">{short(n)} documents</span>'
+        documents = f'<span class="n" title="{exact(n)}">{short(n)} {what}</span>'
         said = '<span class="rules">everything is kept</span>'
     elif found is None:
-        return f'<span class="quiet">counting … of {short(n)} documents</span>{said}'
+        return f'<span class="quiet">counting … of {short(n)} {what}</span>{said}'
     else:
         documents = (
-            f'<span title="{exact(found.kept_documents)} of {exact(n)}"><b class="n">{short(found.kept_documents)}</b> of {short(n)} documents '
+            f'<span title="{exact(found.kept_documents)} of {exact(n)}"><b class="n">{short(found.kept_documents)}</b> of {short(n)} {what} '
             f'<span class="quiet">({share(found.kept_documents, n)})</span></span>'
         )
     tokens = ""

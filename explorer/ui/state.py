@@ -25,11 +25,20 @@ from explorer.rewrites.place import Place
 from explorer.selection.filters import Filters
 from explorer.selection.selection import Selection
 from explorer.ui import link
-from explorer.ui.arguments import read
+from explorer.ui.arguments import Sides, read, sides_of
 from explorer.ui.background import later
 from explorer.ui.navigation import through_the_frame
 
-PARAMETER = "f"
+PARAMETER, SIDE = "f", "at"
+OF_A_SIDE = (
+    "filters",
+    "undo",
+    "address",
+    "address_before",
+    "focus",
+    "documents_row",
+    "documents_page",
+)  # kept apart for documents and rewrites
 MOST_UNDO = 100
 LATE = 2.0  # seconds
 TEXT_TO_COUNT = 512 * 1024**2  # bytes of text that may be read to count tokens that nobody has counted yet
@@ -51,16 +60,51 @@ class Counts:
 
 
 def start(app: Path) -> None:
-    """Note what the app was started with; later runs of a session keep what was opened since."""
-    if "place" not in st.session_state:
+    """Note what the app was started with, and which side of it a link shows; later runs of a session keep what was opened since."""
+    if "sides" not in st.session_state:
         ours = bool(sys.argv) and Path(sys.argv[0]).absolute() == app.absolute()
-        st.session_state.place = read(sys.argv[1:] if ours else [], app)
+        st.session_state.sides = read(sys.argv[1:] if ours else [], app)
+        turn_to(st.query_params.get(SIDE, ""))
+
+
+def current_sides() -> Sides:
+    """The documents and the rewrites that are open, and which of them is looked at."""
+    through_the_frame()
+    return st.session_state.sides
 
 
 def current_place() -> Place:
-    """What is open: paths, workspace and roles given by hand."""
-    through_the_frame()
-    return st.session_state.place
+    """What is looked at: paths, workspace and roles given by hand."""
+    sides = current_sides()
+    place = sides.rewrites if sides.at == "rewrites" else sides.documents
+    assert place is not None  # the side looked at is always there
+    return place
+
+
+def turn_to(side: str) -> bool:
+    """Look at the documents or at the rewrites, each with a selection of its own; whether that is another side than before."""
+    sides: Sides = st.session_state.sides
+    if side not in ("documents", "rewrites") or side == sides.at or getattr(sides, side) is None:
+        return False
+    now = st.session_state
+    kept: dict[str, dict[str, Any]] = now.setdefault("of_sides", {})
+    kept[sides.at] = {name: now.pop(name) for name in OF_A_SIDE if name in now}
+    now.update(kept.pop(side, {}))
+    now.sides = replace(sides, at=side)
+    return True
+
+
+def open_rewrites(rewrites: Place) -> Corpus:
+    """Open rewrites of the documents that are looked at and turn to them.
+
+    Raises:
+        CorpusError: they cannot be opened, or belong to other documents.
+
+    """
+    corpus, _ = _open(rewrites)
+    st.session_state.sides = replace(current_sides(), rewrites=rewrites)
+    turn_to("rewrites")
+    return corpus
 
 
 def current_corpus() -> Corpus:
@@ -76,14 +120,29 @@ def current_corpus() -> Corpus:
         # A file was replaced while it was open: row numbers and footers no longer hold, so everything is read anew.
         _open.clear(place)
         corpus, _ = _open(place)
+    if corpus.pairing and current_sides().rewrites is None:
+        st.session_state.sides = sides_of(_said(place, corpus))
     return corpus
 
 
 def open_place(place: Place) -> Corpus:
     """Open another corpus for this session; the one that is open stays when this one cannot be opened."""
     corpus, _ = _open(place)
-    st.session_state.place = place
+    sides, now = current_sides(), current_place()
+    if (now.paths, now.originals, now.workspace) != (place.paths, place.originals, place.workspace):
+        st.session_state.sides = sides_of(_said(place, corpus))
+    elif sides.at == "rewrites":
+        st.session_state.sides = replace(sides, rewrites=place)
+    else:
+        st.session_state.sides = replace(sides, documents=place)
     return corpus
+
+
+def _said(place: Place, corpus: Corpus) -> Place:
+    """A place that says which column holds the originals, where the files were seen to hold both texts."""
+    if not corpus.pairing or place.originals or "original" in dict(place.roles):
+        return place
+    return replace(place, roles=(*place.roles, ("original", corpus.roles.original or "")))
 
 
 def reopen() -> None:
@@ -324,6 +383,9 @@ def write_address() -> None:
     if said != st.session_state.get("address"):
         st.session_state.address_before = (st.session_state.get("address"), time.monotonic())
     st.session_state.address = said
+    side = current_sides().at if current_sides().documents and current_sides().rewrites else ""
+    if side and st.query_params.get(SIDE) != side:
+        st.query_params[SIDE] = side
     if said:
         if st.query_params.get(PARAMETER) != said:
             st.query_params[PARAMETER] = said
@@ -342,5 +404,7 @@ def address() -> str:
     from urllib.parse import quote
 
     base = (st.context.url or "").split("?")[0]
-    said = link.encode(current_filters())
-    return f"{base}?{PARAMETER}={quote(said, safe=':;,.=/')}" if said else base
+    sides, said = current_sides(), link.encode(current_filters())
+    words = [f"{SIDE}={sides.at}"] if sides.documents and sides.rewrites else []
+    words += [f"{PARAMETER}={quote(said, safe=':;,.=/')}"] if said else []
+    return f"{base}?{'&'.join(words)}" if words else base

@@ -137,7 +137,7 @@ def test_a_name_that_no_folder_can_have_is_refused(export):
     at.text_input(key="export_name").set_value("../../etc")
     at.button(key="export_write").click().run()
     assert "cannot name a manifest" in at.error[0].value
-    assert not jobs.jobs(Workspace(Path(at.session_state.place.workspace)))
+    assert not jobs.jobs(Workspace(Path(at.session_state.sides.documents.workspace)))
 
 
 def test_missing_signals_are_offered(export):
