@@ -18,6 +18,7 @@ from explorer import __version__
 from explorer.corpus.columns import Tokens
 from explorer.corpus.corpus import Corpus
 from explorer.corpus.database import read_parquet
+from explorer.corpus.identity import identity
 from explorer.corpus.sidecars import Sidecar
 from explorer.errors import ManifestError
 from explorer.manifest import amounts, rows
@@ -40,11 +41,10 @@ from explorer.manifest.model import (
     digest,
 )
 from explorer.manifest.tokens import COUNT, count
-from explorer.selection.identity import identity
 from explorer.selection.selection import Selection, select
 
 if TYPE_CHECKING:
-    from explorer.selection.identity import Identity
+    from explorer.corpus.identity import Identity
 
 ORDERS = "natural, shuffled, sampled, 'ascending NAME', 'descending NAME'"
 Amount = float | Mapping[str, float] | None

@@ -15,10 +15,10 @@ import pyarrow as pa
 from explorer.corpus.columns import Groups, Tokens
 from explorer.corpus.corpus import Corpus
 from explorer.corpus.database import literal, quote
+from explorer.corpus.identity import keys
 from explorer.errors import SelectionError
 from explorer.rewrites.place import Place
 from explorer.selection.filters import Filters, as_filters
-from explorer.selection.identity import keys
 from explorer.selection.needs import signals_read
 from explorer.selection.samplers import draw
 from explorer.selection.threshold import Threshold
