@@ -65,6 +65,67 @@ corpus.sql("""
 """)
 
 # %% [markdown]
+# ## By meaning
+#
+# An embedding of every document, by the small model that comes with the package; a text is run once. Then documents are found by what
+# they say, not by their words.
+
+# %%
+quiet = {"on_progress": lambda progress: None}
+embedded = corpus.embed(**quiet)
+print(f"{embedded.computed} documents embedded, {embedded.same} of them share the vector of an equal text")
+found = corpus.search("how do vaccines teach the immune system", mode="meaning", n=5)
+found.select("source", pl.col("score").round(2), pl.col("text").str.head(70))
+
+# %% [markdown]
+# What is most like the first hit, and how the corpus falls into themes, titled by their own words:
+
+# %%
+corpus.similar(int(found["_row"][0]), n=3).select("source", pl.col("text").str.head(70))
+
+# %%
+import json
+
+corpus.score(["clusters", "minhash"], **quiet)
+side = corpus.coverage().of("cluster_top")
+titles = json.loads((side.folder / "titles.json").read_text())["cluster_top"]
+themes = corpus.sql("SELECT cluster_top AS theme, count(*) AS documents FROM corpus WHERE cluster_top >= 0 GROUP BY 1 ORDER BY 2 DESC, 1")
+print(f"{themes.height} themes hold {themes['documents'].sum()} documents; every one has a title: {all(titles[str(t)] for t in themes['theme'])}")
+
+# %% [markdown]
+# Near-duplicates by FineWeb's MinHash: groups with their members' own ids, and what keeping one of each would save.
+
+# %%
+from explorer.duplicates.groups import groups
+from explorer.duplicates.savings import savings
+
+copies = groups(corpus, "minhash", limit=3)
+print(f"{copies.height} largest groups, of {copies['documents'].to_list()} documents")
+keep = corpus.columns.numbers("minhash_keep") == 1
+savings(corpus, keep).select("source", "documents", "documents_saved").filter(pl.col("documents_saved") > 0)
+
+# %% [markdown]
+# ## Teach it a taste
+#
+# Forty labels, here by the ratings that come with the corpus, are enough for a first scorer. It is judged on documents that it was not
+# trained on, and then scores them all.
+
+# %%
+from explorer import scorers
+from explorer.labels import Labels
+
+rated = corpus.sql("SELECT _row, edu_rating FROM corpus WHERE edu_rating IS NOT NULL AND text <> '' ORDER BY hash(id)")
+good, bad = (rated.filter(test)["_row"].head(20).to_list() for test in (pl.col("edu_rating") >= 3, pl.col("edu_rating") <= 1))
+labels = Labels(corpus.workspace)
+labels.set(corpus, good, "good")
+labels.set(corpus, bad, "bad")
+taste = scorers.train(corpus, "taste")
+scorers.apply(corpus, "taste")
+print(f"{taste.n} labels of {dict(taste.classes)}, held-out AUC {taste.metrics['auc']:.1f}")
+best = corpus.sql("SELECT source, count(*) AS documents FROM corpus WHERE scorer_taste > 0.5 GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 1")
+print("most of what it likes is", best["source"][0])
+
+# %% [markdown]
 # ## Cut
 #
 # FineWeb's own limits on this corpus: what is kept of each source, and what each rule costs. `alone` counts documents that fail the rule

@@ -68,7 +68,8 @@ class Columns:
         self._corpus = corpus
         self._cache: dict[object, tuple[object, object]] = {}
         self._numbers: OrderedDict[tuple[str, str, int], np.ndarray] = OrderedDict()
-        self._lock = threading.RLock()
+        self._lock = threading.RLock()  # of these dictionaries
+        self._making: dict[object, threading.RLock] = {}  # one a column or grouping: none waits for another that takes long
 
     def numeric(self) -> list[str]:
         """Columns that can be thresholded: computed signals first, then the corpus' own numbers."""
@@ -95,14 +96,18 @@ class Columns:
 
     def _array(self, side: Sidecar | None, column: str, stamp: tuple[str, int] = ("", 0)) -> np.ndarray:
         key = (column, *stamp)
-        with self._lock:
-            if key not in self._numbers:
+        with self._alone(("numbers", column)):
+            with self._lock:
+                if key in self._numbers:
+                    self._numbers.move_to_end(key)
+                    return self._numbers[key]
+            made = _joined([_to_numpy(p) for p in self._pieces(side, column)])
+            with self._lock:
                 for stale in [k for k in self._numbers if k[0] == column and bool(k[1]) == (side is not None)]:
                     del self._numbers[stale]
-                self._numbers[key] = _joined([_to_numpy(p) for p in self._pieces(side, column)])
+                self._numbers[key] = made
                 self._forget_least_used()
-            self._numbers.move_to_end(key)
-            return self._numbers[key]
+            return made
 
     def glimpse(self, name: str, most: int = 200_000) -> np.ndarray:
         """A numeric column for a small picture: all of it, or about ``most`` values from evenly spaced shards."""
@@ -161,11 +166,16 @@ class Columns:
 
     def _kept(self, key: object, stamp: object, make: Callable[[], T]) -> T:
         """What was made for this key, made anew when its stamp is another: one entry a key, however often it changes."""
-        with self._lock:
+        with self._alone(("kept", key)):
             known = self._cache.get(key)
             if known is None or known[0] != stamp:
                 known = self._cache[key] = (stamp, make())
             return cast("T", known[1])
+
+    def _alone(self, key: object) -> threading.RLock:
+        """The lock under which one thing is made: two threads do not make it twice, and neither keeps a third from another."""
+        with self._lock:
+            return self._making.setdefault(key, threading.RLock())
 
     def _forget_least_used(self) -> None:
         limit = SHARE_OF_MEMORY * psutil.virtual_memory().total

@@ -90,6 +90,11 @@ class Corpus:
         """What decides which original a document is compared with where the documents are rewrites; else ""."""
         return ""
 
+    @property
+    def compared_with(self) -> Corpus | None:
+        """The originals where the documents are rewrites; else None."""
+        return None
+
     def with_originals(self, batch: Batch, rows: np.ndarray) -> Batch:
         """A batch of these documents that knows what each was rewritten from.
 

@@ -313,12 +313,11 @@ def _family(corpus: Corpus, task: Mapping[str, Any]) -> tuple[Family, Sidecar]:
         from explorer.embeddings.embed import embedding_family
 
         return embedding_family(corpus, **task["embed"])
+    from explorer.engine.local import key_beside
     from explorer.registry import find
 
     family = find(task["score"])
-    return family, sidecar(
-        corpus.workspace, family, corpus.roles.text, task["parameters"], corpus=corpus.pairing if family.of_pairs else ""
-    )
+    return family, sidecar(corpus.workspace, family, corpus.roles.text, task["parameters"], corpus=key_beside(corpus, family))
 
 
 def main() -> None:

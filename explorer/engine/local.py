@@ -120,9 +120,9 @@ def score(
         with devices.using(device):
             own = _of_workspace(corpus, family, given[family.title])
             wanted = settled(family.parameters(own)) if family.learned else own
-            side = sidecar(corpus.workspace, family, corpus.roles.text, wanted, corpus=_read_beside(corpus, family))
+            side = sidecar(corpus.workspace, family, corpus.roles.text, wanted, corpus=key_beside(corpus, family))
             side.folder.parent.mkdir(parents=True, exist_ok=True)
-            declare(side, corpus.roles.text, again=again, corpus=_read_beside(corpus, family))
+            declare(side, corpus.roles.text, again=again, corpus=corpus.pairing if family.of_pairs else "")
             remove_leftovers(side.folder)
             count = len(corpus) if asked_learned is None else len(asked_learned)
             names = spread(device, workers, count) if family.learned else [device]
@@ -164,10 +164,10 @@ def _score_row_groups(
 ) -> ScoreReport:
     """Heuristics over all documents, row group by row group."""
     names = ", ".join(f.title for f in chosen)
-    sides = [(f, sidecar(corpus.workspace, f, corpus.roles.text, given[f.title], corpus=_read_beside(corpus, f))) for f in chosen]
+    sides = [(f, sidecar(corpus.workspace, f, corpus.roles.text, given[f.title], corpus=key_beside(corpus, f))) for f in chosen]
     corpus.workspace.folder("signals")
     for family, side in sides:
-        declare(side, corpus.roles.text, again=again, corpus=_read_beside(corpus, family))
+        declare(side, corpus.roles.text, again=again, corpus=corpus.pairing if family.of_pairs else "")
         remove_leftovers(side.folder)
         for shard in _first_shards(corpus, limit) if again else []:
             forget(side, shard)
@@ -275,13 +275,14 @@ def audit() -> list[Family]:
     return [f for f in families().values() if f.audit]
 
 
-def _read_beside(corpus: Corpus, family: Family) -> str:
-    """What decides a family's answer beside the documents' own texts: the originals, for a check."""
+def key_beside(corpus: Corpus, family: Family) -> str:
+    """What decides a check's answer beside the rewrites' own texts: the originals, and which columns play the other roles it reads."""
     if not family.of_pairs:
         return ""
     if not corpus.pairing:
         corpus.with_originals(Batch.of([]), np.zeros(0, np.int64))  # says why not
-    return corpus.pairing
+    others = sorted(set(family.reads) - {"text", "original"})
+    return " ".join([corpus.pairing, *(f"{role}={getattr(corpus.roles, role)}" for role in others)])
 
 
 def _first_shards(corpus: Corpus, limit: int | None) -> list[Shard]:

@@ -58,8 +58,13 @@ def identity(corpus: Corpus, family: Family, parameters: Mapping[str, Any] | Non
 
         read = latest(corpus, given["embeddings"] or None)
         said += [f"{read.side.folder.name} {read.side.run} {read.rows}"] if read else []
-    if str(given.get("keeper", "")).startswith(("highest:", "lowest:")):
-        said.append(str(corpus.coverage().stamp_of(str(given["keeper"]).partition(":")[2])))
+    # a parameter may name a signal that is read ("edu_score", "highest:edu_score"): its values of now, on both sides where there are two
+    for side in (corpus, *([corpus.compared_with] if corpus.compared_with is not None else [])):
+        coverage = side.coverage()
+        for value in given.values():
+            name = str(value).rpartition(":")[2]
+            if isinstance(value, str) and coverage.of(name) is not None:
+                said.append(str(coverage.stamp_of(name)))
     return " ".join(said)
 
 

@@ -51,6 +51,11 @@ class Pairs(Corpus):
         said = [self.originals.fingerprint, *(self.on or ("same row",))]
         return hashlib.sha256("\n".join(said).encode()).hexdigest()[:16]
 
+    @property
+    def compared_with(self) -> Corpus:
+        """The originals."""
+        return self.originals
+
     @cached_property
     def fingerprint(self) -> str:
         """Identity of rewrites and originals as they are now."""
