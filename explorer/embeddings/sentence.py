@@ -17,6 +17,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -25,7 +26,7 @@ import numpy as np
 from explorer.embeddings.encoders import shortened, unit
 from explorer.errors import ModelError
 from explorer.models import batching
-from explorer.models.beginnings import first_tokens
+from explorer.models.beginnings import CHARS_A_TOKEN, beginning, first_tokens, groups
 from explorer.models.device import Device
 from explorer.models.streams import streams
 
@@ -33,6 +34,7 @@ BUDGET = {"cpu": 1024, "cuda": 65_536, "mps": 8192}  # padded tokens of a batch;
 MULTIPLE = {"cpu": 1, "cuda": 8, "mps": 8}  # tokens that a batch is padded to
 WINDOW, FIRST_WINDOW = 4096, 512  # texts sorted by length together; the first are few so that computing begins at once
 MOST_ROWS = 8192  # texts of a batch
+DEFAULT_LENGTH = 512  # tokens at once where a model's configuration sets no limit
 DOCUMENTS, QUERIES = ("document", "passage", "corpus"), ("query",)  # names of prompts, in sentence-transformers' order
 
 
@@ -109,14 +111,72 @@ class SentenceEncoder:
         """
         if self._tokens is None:
             raise ModelError(f"Model {self.name!r} has no fast tokenizer, so its tokens have no vectors of their own. Name another model.")
+        before, after = self._frame
+        size = self._tokens.get_vocab_size()
+        pieces = [np.stack([np.concatenate([before, [t], after]), np.zeros(len(before) + len(after) + 1, np.int64)]) for t in range(size)]
+        return self._tokens, self._raw(pieces)
+
+    def tokens(self, texts: Sequence[str], most: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        """The first ``most`` tokens of each text, special ones left out: ids int64 [t], and the character that each begins with.
+
+        Raises:
+            ModelError: the model makes its tokens itself.
+
+        """
+        if self._tokens is None:
+            raise ModelError(f"Model {self.name!r} has no fast tokenizer, so its tokens cannot be told apart. Name another model.")
+        parts = {i: beginning(text, CHARS_A_TOKEN * most) for i, text in enumerate(texts)}
+        each = groups(range(len(texts)), parts)
+        found = [e for group in each for e in self._tokens.encode_batch([parts[i] for i in group], add_special_tokens=False)]
+        return [(np.array(e.ids[:most], np.int64), np.array([a for a, _ in e.offsets[:most]], np.int64)) for e in found]
+
+    def states(self, pieces: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The transformer's last hidden state of each token, float32 [t, d] a piece.
+
+        Args:
+            pieces: ids of consecutive tokens, at most `room` of them; each piece is framed with special tokens, which have no state here.
+
+        """
+        from explorer.models.extra import torch
+
+        before, after = self._frame
+        framed = [
+            np.stack([np.concatenate([before, ids, after]), np.zeros(len(before) + len(ids) + len(after), np.int64)]) for ids in pieces
+        ]
+
+        def forward(places: np.ndarray) -> Any:
+            with torch.inference_mode():
+                features = self._features([framed[i] for i in places.tolist()])
+                return places, self.model[0](features)["token_embeddings"].float()
+
+        def split(begun: Any) -> np.ndarray:
+            places, states = begun.result() if hasattr(begun, "result") else begun
+            values = states.cpu().numpy()
+            out = np.empty(len(places), object)
+            for row, i in enumerate(places.tolist()):
+                out[row] = values[row, len(before) : len(before) + len(pieces[i])]
+            return out
+
+        lengths = [p.shape[1] for p in framed]
+        if self.device.kind != "cpu":
+            return list(batching.run(lengths, forward, self.budget, MOST_ROWS, finish=split, multiple=MULTIPLE[self.device.kind]))
+        pool, n = streams()
+        budget = max(64, min(self.budget, -(-sum(lengths) // n)))
+        return list(batching.run(lengths, lambda places: pool.submit(forward, places), budget, finish=split, ahead=n))
+
+    @property
+    def room(self) -> int:
+        """Tokens of text that the transformer sees at once."""
+        before, after = self._frame
+        return (self.max_length or DEFAULT_LENGTH) - len(before) - len(after)
+
+    @cached_property
+    def _frame(self) -> tuple[np.ndarray, np.ndarray]:
+        """Ids of the special tokens that stand before and after a text."""
         like = self._tokens.encode("a")
         special = np.array(like.special_tokens_mask, bool)
-        before, after = int(special.argmin()), int(special[::-1].argmin())
         ids = np.array(like.ids, np.int64)
-        frame = ids[:before], ids[len(ids) - after :]
-        size = self._tokens.get_vocab_size()
-        pieces = [np.stack([np.concatenate([frame[0], [t], frame[1]]), np.zeros(before + after + 1, np.int64)]) for t in range(size)]
-        return self._tokens, self._raw(pieces)
+        return ids[: int(special.argmin())], ids[len(ids) - int(special[::-1].argmin()) :]
 
     def _vectors(self, texts: Sequence[str], prefix: str) -> np.ndarray:
         """Vectors in the order of the texts; the next window's tokens are made while one is computed."""

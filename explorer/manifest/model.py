@@ -56,6 +56,17 @@ class Tokenizer:
 
 
 @dataclass(frozen=True)
+class Originals:
+    """What the documents of a source were rewritten from: ``files`` (none where a row holds both texts), the columns that both are joined
+    ``on`` (in the originals, in the rewrites), and the originals' roles.
+    """
+
+    files: tuple[SourceFile, ...]
+    on: tuple[str, ...]
+    roles: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Source:
     """One set of files and the documents of it that are kept.
 
@@ -72,6 +83,7 @@ class Source:
         where: SQL predicate, empty for none.
         sample: sampler as in a filters file, None for none.
         signals: computed signals that were read to choose, count or order documents.
+        originals: of rewrites; None for other documents.
 
     """
 
@@ -90,6 +102,7 @@ class Source:
     where: str = ""
     sample: Mapping[str, Any] | None = None
     signals: tuple[SignalUsed, ...] = ()
+    originals: Originals | None = None
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from explorer.corpus.corpus import Corpus
 from explorer.corpus.roles import detect
 from explorer.corpus.workspace import write_text
 from explorer.errors import ManifestError
+from explorer.rewrites.pairs import Pairs
+from explorer.rewrites.place import Place
 from explorer.selection.selection import Selection
 
 
@@ -47,14 +49,28 @@ def propose_recipe(
         raise ManifestError("Both epochs and tokens were given. A source takes one amount. Leave one of them out.")
     corpus = selection.corpus
     # The recipe is written far from where the corpus was opened, and read from anywhere.
-    paths = [path if "://" in path else os.path.abspath(os.path.expanduser(path)) for path in corpus.paths]
-    item: dict[str, Any] = {"corpus": paths, "roles": _roles(corpus)}
+    item = source_of(corpus)
     if selection.filters:
         item["filters"] = selection.filters.to_dict()
     item |= {key: value for key, value in (("epochs", epochs), ("tokens", tokens)) if value is not None}
     item |= {"order": order} if order != "natural" else {}
     said: dict[str, Any] = {"name": name, "seed": seed, "sources": {source: item}}
     return said | {key: value for key, value in (("sequence_length", sequence_length), ("tokenizer", tokenizer)) if value is not None}
+
+
+def source_of(corpus: Corpus) -> dict[str, Any]:
+    """A source of a recipe that opens this corpus, or these pairs, from anywhere."""
+    if not isinstance(corpus, Pairs):
+        return {"corpus": _paths(corpus), "roles": _roles(corpus)}
+    place = Place.of(corpus)
+    roles: dict[str, str | None] = {role: column or None for role, column in place.roles}
+    if corpus.on is None:
+        return {"pairs": _paths(corpus)[0] if len(corpus.paths) == 1 else _paths(corpus), "roles": roles}
+    return {"pairs": [_paths(corpus.originals), _paths(corpus)], "on": list(corpus.on), "roles": roles}
+
+
+def _paths(corpus: Corpus) -> list[str]:
+    return [path if "://" in path else os.path.abspath(os.path.expanduser(path)) for path in corpus.paths]
 
 
 def _roles(corpus: Corpus) -> dict[str, str | None]:

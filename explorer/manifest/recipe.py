@@ -17,12 +17,13 @@ from explorer.corpus.workspace import Workspace
 from explorer.errors import ManifestError
 from explorer.manifest.model import AMOUNTS, Manifest
 from explorer.manifest.write import mix
+from explorer.rewrites.pairs import open_pairs
 from explorer.selection.filters import Filters
 from explorer.selection.recipes import recipes
 from explorer.selection.selection import Selection, select
 
 KEYS = ("name", "seed", "budget_tokens", "sequence_length", "tokenizer", "sources", "stages")
-SOURCE_KEYS = ("corpus", "filters", "where", "roles", *AMOUNTS, "max_epochs", "order")
+SOURCE_KEYS = ("corpus", "pairs", "on", "filters", "where", "roles", *AMOUNTS, "max_epochs", "order")
 STAGE_KEYS = ("name", "share", "weights", "order")
 
 
@@ -83,20 +84,50 @@ def mix_recipe(
 
 
 def _source(name: str, item: Any, base: Path, space: Workspace) -> Selection:
-    if isinstance(item, dict) and ("pairs" in item or "on" in item):
-        raise ManifestError(
-            f"Source {name!r} is a source of pairs, which this version cannot mix. Sources are 'corpus: FILES'. Write the accepted rewrites as Parquet and name them as a corpus."
-        )
+    if isinstance(item, dict):
+        item = {"on" if key is True else key: value for key, value in item.items()}  # YAML 1.1 reads a bare on as true
     _keys(item, SOURCE_KEYS, f"Source {name!r}")
-    paths = item.get("corpus")
-    if not paths or not isinstance(paths, str | list):
-        raise ManifestError(f"Source {name!r} has no corpus. It needs 'corpus', Parquet files, a folder, a glob or a list of them. Add it.")
     roles = _roles(name, item.get("roles"))
-    corpus: Corpus = open_corpus([_found(str(p), base) for p in ([paths] if isinstance(paths, str) else paths)], workspace=space, **roles)
+    corpus: Corpus = _pairs(name, item, base, space, roles) if "pairs" in item else _corpus(name, item, base, space, roles)
     filters = _filters(name, item.get("filters"), base)
     if item.get("where"):
         filters = filters | Filters(where=str(item["where"]))
     return select(corpus, filters)
+
+
+def _corpus(name: str, item: dict[str, Any], base: Path, space: Workspace, roles: dict[str, str | None]) -> Corpus:
+    paths = item.get("corpus")
+    if not paths or not isinstance(paths, str | list):
+        raise ManifestError(
+            f"Source {name!r} has no corpus. It needs 'corpus', Parquet files, a folder, a glob or a list of them, or 'pairs'. Add it."
+        )
+    if "on" in item:
+        raise ManifestError(
+            f"Source {name!r} has 'on', which joins rewrites to originals. It needs 'pairs: [ORIGINALS, REWRITES]'. Add them."
+        )
+    return open_corpus(_listed(paths, base), workspace=space, **roles)
+
+
+def _pairs(name: str, item: dict[str, Any], base: Path, space: Workspace, roles: dict[str, str | None]) -> Corpus:
+    """Rewrites with their originals: ``pairs: [ORIGINALS, REWRITES]`` with ``on``, or one file whose rows hold both texts."""
+    said, on = item["pairs"], item.get("on")
+    if "corpus" in item:
+        raise ManifestError(f"Source {name!r} has both 'corpus' and 'pairs'. A source is one of them. Remove the other.")
+    columns = [on] if isinstance(on, str) else on
+    if on is not None and not (isinstance(columns, list) and len(columns) in (1, 2) and all(isinstance(c, str) for c in columns)):
+        raise ManifestError(f"Source {name!r} has on: {on!r}. It is a column, or [ORIGINALS' COLUMN, REWRITES' COLUMN]. Correct it.")
+    if isinstance(said, str):
+        return open_pairs(_listed(said, base), workspace=space, **roles)
+    if not isinstance(said, list) or len(said) != 2 or not all(said):
+        raise ManifestError(
+            f"Source {name!r} has pairs: {said!r}. It is [ORIGINALS, REWRITES], each a path or a list of them, or one path. Correct it."
+        )
+    joined = None if not columns else columns[0] if len(columns) == 1 else (columns[0], columns[1])
+    return open_pairs(_listed(said[0], base), _listed(said[1], base), on=joined, workspace=space, **roles)
+
+
+def _listed(paths: Any, base: Path) -> list[str]:
+    return [_found(str(p), base) for p in ([paths] if isinstance(paths, str) else paths)]
 
 
 def _roles(name: str, said: Any) -> dict[str, str | None]:

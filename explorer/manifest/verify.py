@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -23,9 +23,10 @@ from explorer.errors import ExplorerError, ManifestError
 from explorer.manifest import rows
 from explorer.manifest.amounts import effective_tokens
 from explorer.manifest.folders import footer, hash_all, locate, sha256
-from explorer.manifest.model import FILE, Component, Manifest, Source, digest, load, manifest_path
+from explorer.manifest.model import FILE, Component, Manifest, Source, SourceFile, digest, load, manifest_path
 from explorer.manifest.tokens import count
 from explorer.manifest.write import plan
+from explorer.rewrites.pairs import Pairs
 from explorer.selection.filters import Filters
 from explorer.selection.selection import Selection, select
 
@@ -127,10 +128,13 @@ def _manifest(
         else f"{FILE} was edited: it says hash {manifest.hash[:12]!r}, its content has {actual[:12]!r}",
     )
     shards: dict[str, list[Shard | None]] = {}
+    originals: dict[str, list[Shard | None]] = {}
     for source in manifest.sources:
-        found, checks = _files(manifest, source, root)
-        shards[source.name] = found
+        shards[source.name], checks = _files(manifest, f"{source.name}: files", source.files, root)
         yield from checks
+        if source.originals is not None and source.originals.files:
+            originals[source.name], checks = _files(manifest, f"{source.name}: originals", source.originals.files, root)
+            yield from checks
     whole = True
     for stage in manifest.stages:
         for component in stage.components:
@@ -138,15 +142,21 @@ def _manifest(
             whole = whole and not any(c.status == "failed" for c in checks)
             yield from checks
     yield _totals(manifest)
-    yield _choice(manifest, shards, workspace) if whole else Check("choice", "skipped", "a selection file does not hold, see above")
+    yield (
+        _choice(manifest, shards, originals, workspace)
+        if whole
+        else Check("choice", "skipped", "a selection file does not hold, see above")
+    )
 
 
-def _files(manifest: Manifest, source: Source, root: str | os.PathLike[str] | None) -> tuple[list[Shard | None], list[Check]]:
-    """The source's files as they are now (None: missing or unreadable; first rows as in the manifest), and what is said of them."""
-    paths = [locate(file, manifest.folder, root) for file in source.files]
+def _files(
+    manifest: Manifest, name: str, files: Sequence[SourceFile], root: str | os.PathLike[str] | None
+) -> tuple[list[Shard | None], list[Check]]:
+    """A source's files as they are now (None: missing or unreadable; first rows as in the manifest), and what is said of them."""
+    paths = [locate(file, manifest.folder, root) for file in files]
     hashes = iter(_hashes([p for p in paths if p is not None]))
     problems, shards, first = [], [], 0
-    for file, path in zip(source.files, paths, strict=True):
+    for file, path in zip(files, paths, strict=True):
         actual = next(hashes) if path is not None else None
         now = footer(path) if path is not None and actual is not None else None
         if actual is None:
@@ -157,10 +167,9 @@ def _files(manifest: Manifest, source: Source, root: str | os.PathLike[str] | No
         fits = now is not None and now.rows == file.rows
         shards.append(Shard(**{**now.__dict__, "first_row": first}) if now is not None and fits else None)
         first += file.rows
-    name = f"{source.name}: files"
     if not problems:
-        size = sum(f.bytes for f in source.files)
-        return shards, [Check(name, "ok", f"{len(source.files):,} files, {size:,} bytes, every sha256 as in the manifest")]
+        size = sum(f.bytes for f in files)
+        return shards, [Check(name, "ok", f"{len(files):,} files, {size:,} bytes, every sha256 as in the manifest")]
     checks = [Check(name, "failed", problem) for problem in problems[:MOST_NAMED]]
     if len(problems) > MOST_NAMED:
         checks.append(Check(name, "failed", f"{len(problems) - MOST_NAMED:,} more files are missing or changed"))
@@ -304,7 +313,12 @@ def _totals(manifest: Manifest) -> Check:
     return Check("totals", "failed" if wrong else "ok", "; ".join(wrong) or f"{said.documents:,} documents, {said.tokens:,.0f} tokens")
 
 
-def _choice(manifest: Manifest, shards: Mapping[str, list[Shard | None]], workspace: str | os.PathLike[str] | Workspace | None) -> Check:
+def _choice(
+    manifest: Manifest,
+    shards: Mapping[str, list[Shard | None]],
+    originals: Mapping[str, list[Shard | None]],
+    workspace: str | os.PathLike[str] | Workspace | None,
+) -> Check:
     """Select, divide and order again, and compare with the selection files; skipped where the signals are not as they were."""
     name = "choice"
     if len(manifest.stages) != 1:
@@ -312,11 +326,12 @@ def _choice(manifest: Manifest, shards: Mapping[str, list[Shard | None]], worksp
     space = workspace if isinstance(workspace, Workspace) else Workspace(workspace or _workspace_of(manifest))
     chosen: dict[str, Selection] = {}
     for source in manifest.sources:
-        files = [s for s in shards[source.name] if s is not None]
-        if len(files) != len(source.files):
+        if None in shards[source.name] or None in originals.get(source.name, []):
             return Check(name, "skipped", f"{source.name} has files that are missing or have other rows")
-        roles = {f.name: source.roles.get(f.name) for f in fields(Roles)}
-        corpus = Corpus(tuple(files), (), Roles(**roles), space, tuple(s.path for s in files))  # type: ignore[arg-type]  # text is there
+        try:
+            corpus = _opened(source, shards[source.name], originals.get(source.name, []), space)
+        except ExplorerError as error:
+            return Check(name, "skipped", f"{source.name} cannot be opened again: {error}")
         why = _unlike(corpus, source, manifest.tokenizer.name)
         if why:
             return Check(name, "skipped", f"{why}; looked in {space.path}")
@@ -360,6 +375,22 @@ def _choice(manifest: Manifest, shards: Mapping[str, list[Shard | None]], worksp
         "failed" if wrong else "ok",
         "; ".join(wrong) or "the same filters, amounts and seed choose the same documents in the same order",
     )
+
+
+def _opened(source: Source, shards: Sequence[Shard | None], originals: Sequence[Shard | None], space: Workspace) -> Corpus:
+    """A source's documents as they were opened: a corpus, or pairs."""
+    corpus = _corpus(shards, source.roles, space)
+    if source.originals is None:
+        return corpus
+    theirs = _corpus(originals or shards, source.originals.roles, space)
+    on = source.originals.on
+    return Pairs(corpus.shards, (), corpus.roles, space, corpus.paths, originals=theirs, on=(on[0], on[1]) if on else None)
+
+
+def _corpus(shards: Sequence[Shard | None], said: Mapping[str, str], space: Workspace) -> Corpus:
+    files = tuple(s for s in shards if s is not None)
+    roles = {f.name: said.get(f.name) for f in fields(Roles)}
+    return Corpus(files, (), Roles(**roles), space, tuple(s.path for s in files))  # type: ignore[arg-type]  # text is there
 
 
 def _workspace_of(manifest: Manifest) -> Path | None:

@@ -18,6 +18,7 @@ from explorer import __version__
 from explorer.corpus.columns import Tokens
 from explorer.corpus.corpus import Corpus
 from explorer.corpus.database import read_parquet
+from explorer.corpus.files import Shard
 from explorer.corpus.identity import identity
 from explorer.corpus.sidecars import Sidecar
 from explorer.errors import ManifestError
@@ -29,6 +30,7 @@ from explorer.manifest.model import (
     Component,
     Given,
     Manifest,
+    Originals,
     Provenance,
     Resolved,
     SelectionFile,
@@ -41,6 +43,7 @@ from explorer.manifest.model import (
     digest,
 )
 from explorer.manifest.tokens import COUNT, count
+from explorer.rewrites.pairs import Pairs
 from explorer.selection.selection import Selection, select
 
 if TYPE_CHECKING:
@@ -224,7 +227,7 @@ def _write(
     drafts: list[tuple[Plan, Path]] = []
     hashes: dict[str, str] = {}
     for item in plans:
-        paths = [s.path for s in item.selection.corpus.shards]
+        paths = [s.path for s in _all_shards(item.selection.corpus)]
         missing = [p for p in paths if p not in hashes]
         hashes.update(zip(missing, _hashed(item, missing), strict=True))
         path = temporary / f"selection-{item.name}.parquet"
@@ -269,7 +272,7 @@ def _write(
 
 def _hashed(item: Plan, paths: list[str]) -> list[str]:
     """Sha256 of source files, after making sure that they still are what was opened."""
-    shards = {s.path: s for s in item.selection.corpus.shards}
+    shards = {s.path: s for s in _all_shards(item.selection.corpus)}
     try:
         found = hash_all(paths)
     except OSError as error:
@@ -287,7 +290,7 @@ def _source(item: Plan, hashes: Mapping[str, str], folder: Path) -> Source:
     corpus, filters = item.selection.corpus, item.selection.filters
     return Source(
         name=item.name,
-        files=tuple(SourceFile(relative(s.path, folder), hashes[s.path], s.fingerprint, s.rows, s.size) for s in corpus.shards),
+        files=_files(corpus, hashes, folder),
         roles=corpus.roles.assigned(),
         id_column=item.identity.column,
         documents=len(corpus),
@@ -301,7 +304,25 @@ def _source(item: Plan, hashes: Mapping[str, str], folder: Path) -> Source:
         where=filters.where,
         sample=filters.sample.to_dict() if filters.sample else None,
         signals=_signals(item),
+        originals=_originals(corpus, hashes, folder) if isinstance(corpus, Pairs) else None,
     )
+
+
+def _files(corpus: Corpus, hashes: Mapping[str, str], folder: Path) -> tuple[SourceFile, ...]:
+    return tuple(SourceFile(relative(s.path, folder), hashes[s.path], s.fingerprint, s.rows, s.size) for s in corpus.shards)
+
+
+def _originals(pairs: Pairs, hashes: Mapping[str, str], folder: Path) -> Originals:
+    files = _files(pairs.originals, hashes, folder) if pairs.on else ()
+    return Originals(files, pairs.on or (), pairs.originals.roles.assigned())
+
+
+def _all_shards(corpus: Corpus) -> list[Shard]:
+    """Files of a source, those of the originals after those of rewrites."""
+    shards = {s.path: s for s in corpus.shards}
+    if isinstance(corpus, Pairs):
+        shards |= {s.path: s for s in corpus.originals.shards if s.path not in shards}
+    return list(shards.values())
 
 
 def _signals(item: Plan) -> tuple[SignalUsed, ...]:

@@ -41,7 +41,7 @@ def first_tokens(tokenizer: Tokenizer, texts: Sequence[str], length: int | None,
     while waiting:
         parts = {i: beginning(texts[i], most) for i in waiting}
         short = []
-        for group in _groups(waiting, parts):
+        for group in groups(waiting, parts):
             for i, encoding in zip(group, tokenizer.encode_batch_fast([parts[i] for i in group], add_special_tokens=False), strict=True):
                 if room is not None and len(parts[i]) < len(texts[i]) and len(encoding) < room + SLACK:
                     short.append(i)
@@ -61,7 +61,7 @@ def beginning(text: str, most: int | None) -> str:
     return text if end is None else text[: end.start()]
 
 
-def _groups(order: Sequence[int], parts: dict[int, str]) -> Iterator[list[int]]:
+def groups(order: Sequence[int], parts: dict[int, str]) -> Iterator[list[int]]:
     """Texts of together about a million characters."""
     group: list[int] = []
     size = 0

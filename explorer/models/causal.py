@@ -142,6 +142,43 @@ class Causal:
             np.add.at(counts, owner, [w.end - w.first for w in cut])
         return Losses(sums, counts, chars, nbytes, truncated)
 
+    def one_after_another(
+        self, firsts: Sequence[str], seconds: Sequence[str], *, before: str, between: str, most: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Losses of two texts that are read in one sequence: ``before``, the first, ``between``, the second.
+
+        Args:
+            firsts: n texts.
+            seconds: n texts.
+            before: template, in which special tokens that are spelt out are meant.
+            between: the same.
+            most: tokens read of each text.
+
+        Returns:
+            Nats summed over the tokens of the first text, given the template, and of the second, given all before it: float64 [n, 2]; and
+            how many tokens those are, int64 [n, 2].
+
+        Raises:
+            ModelError: two texts of so many tokens do not fit the model.
+
+        """
+        head, middle = self.encode_template(before) or self.beginning("auto"), self.encode_template(between)
+        room = len(head) + len(middle) + 2 * most
+        if self.positions and room > self.positions:
+            raise ModelError(
+                f"Two texts of {most:,} tokens take {room:,} with what stands around them; {self.name!r} takes {self.positions:,}. Lower max_tokens to {(self.positions - len(head) - len(middle)) // 2:,}."
+            )
+        parts: list[tuple[np.ndarray, list[tuple[int, int]]]] = []
+        for (a, _), (b, _) in zip(self._encoded(firsts), self._encoded(seconds), strict=True):
+            a, b = a[:most], b[:most]
+            at = max(1, len(head))  # a first token with nothing before it is not scored
+            one, two = (at, len(head) + len(a)), (len(head) + len(a) + len(middle), len(head) + len(a) + len(middle) + len(b))
+            parts.append((np.array([*head, *a, *middle, *b], np.int64), [(one[0], max(one)), (max(1, two[0]), max(two))]))
+        if not parts:
+            return np.zeros((0, 2)), np.zeros((0, 2), np.int64)
+        sums = batching.run([len(ids) for ids, _ in parts], lambda places: self._spans([parts[p] for p in places]), self._budget)
+        return sums, np.array([[end - first for first, end in of] for _, of in parts], np.int64)
+
     def complete(
         self, prompts: Sequence[Sequence[int]], most: int, options: Sequence[str], stop: Sequence[int] = ()
     ) -> tuple[list[list[int]], np.ndarray]:
@@ -313,15 +350,20 @@ class Causal:
 
     def _window_losses(self, parts: Sequence[tuple[np.ndarray, Window]]) -> np.ndarray:
         """Summed loss of each window's scored tokens, float64."""
+        return self._spans([(ids[w.begin : w.end], [(w.first - w.begin, w.end - w.begin)]) for ids, w in parts])[:, 0]
+
+    def _spans(self, parts: Sequence[tuple[np.ndarray, Sequence[tuple[int, int]]]]) -> np.ndarray:
+        """Summed loss of some spans of each sequence, float64 [sequences, spans]; as many spans of each, none of its first token."""
         from explorer.models.extra import torch
 
-        rows = [ids[w.begin : w.end - 1] for ids, w in parts]
-        # position p of a row predicts its token p + 1
-        at = [np.arange(w.first - w.begin - 1, w.end - w.begin - 1) for _, w in parts]
-        row = np.repeat(np.arange(len(rows)), [len(a) for a in at])
-        column = np.concatenate(at)
-        target = np.concatenate([ids[w.first : w.end] for ids, w in parts])
-        sums = np.zeros(len(rows))
+        spans = len(parts[0][1])
+        # the last token of a sequence is only predicted: it need not be run; position p predicts token p + 1
+        rows = [ids[: max(1, max(end for _, end in of) - 1)] for ids, of in parts]
+        at = [np.arange(first, end) for _, of in parts for first, end in of]
+        group = np.repeat(np.arange(len(at)), [len(a) for a in at])
+        row, column = group // spans, np.concatenate(at) - 1
+        target = np.concatenate([ids[first:end] for ids, of in parts for first, end in of])
+        sums = np.zeros(len(at))
         size = max(1, LOGIT_BYTES[self.device.kind] // (4 * self.vocabulary))
         with torch.inference_mode():
             states = self._states(rows)
@@ -329,8 +371,8 @@ class Causal:
                 logits = self._head(states, row[k : k + size], column[k : k + size])
                 chosen = torch.from_numpy(target[k : k + size]).to(logits.device)
                 nll = torch.logsumexp(logits, -1) - logits.gather(-1, chosen[:, None])[:, 0]
-                np.add.at(sums, row[k : k + size], nll.cpu().numpy().astype(np.float64))
-        return sums
+                np.add.at(sums, group[k : k + size], nll.cpu().numpy().astype(np.float64))
+        return sums.reshape(len(parts), spans)
 
     def _states(self, rows: Sequence[np.ndarray]) -> Any:
         """Last hidden states [rows, longest, width]; the model's own logits where these do not decide them alone.

@@ -65,8 +65,8 @@ def test_a_role_can_be_taken_away(corpora, tmp_path, away) -> None:
         ("sources: {web: {corpus: data/web, wieght: 1}}", "unknown key 'wieght'"),
         ("sources: {web: {filters: x.yaml}}", "has no corpus"),
         (
-            "sources: {re: {pairs: [a, b], on: id, weight: 1}}",
-            "a source of pairs, which this version cannot mix. Sources are 'corpus: FILES'",
+            "sources: {re: {pairs: [a], on: id, weight: 1}}",
+            r"It is \[ORIGINALS, REWRITES\]",
         ),
         ("sources: {web: {corpus: data/web}}\nstages: [{name: a}, {name: b}]", r"has 2 stages \('a', 'b'\)"),
         ("sources: {web: {corpus: data/web}}\nstages: [{name: a, share: 0.5}]", "takes the whole budget"),

@@ -126,7 +126,7 @@ def test_documents_without_ids_are_named_by_their_text(tmp_path) -> None:
 
 
 def test_text_identity_agrees_with_the_samplers(corpora, tmp_path) -> None:
-    from explorer.selection.identity import identity_sql
+    from explorer.corpus.identity import identity_sql
 
     nameless = ex.open_corpus(tmp_path / "data" / "web", workspace=tmp_path / "ws", id=None)
     mix({"web": nameless}, out=tmp_path / "m")
