@@ -2,6 +2,13 @@
 
 from pathlib import Path
 
-from explorer.ui.frame import run
+import streamlit as st
 
-run(Path(__file__))
+if __name__ == "__main__":  # a page is drawn
+    from explorer.ui.frame import run
+
+    run(Path(__file__))
+else:  # the server starts
+    from explorer.ui.server import middleware, prepared
+
+    app = st.App(__file__, lifespan=prepared, middleware=middleware)

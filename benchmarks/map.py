@@ -3,7 +3,8 @@
 Run: python benchmarks/map.py [DOCUMENTS…]
 
 A headless Chromium without a GPU opens the page of a server that was started for it: first on a corpus that nobody has looked at, then
-in a second browser, as everybody after the first one sees it. Synthetic themes with short texts; drawing, columns and SQL are real.
+in a second browser with nothing cached. Each is a window that was there before: drawing its frame and address bar takes this machine a
+second of both processors, which is not the page's. Synthetic themes with short texts; drawing, columns and SQL are real.
 """
 
 from __future__ import annotations
@@ -31,7 +32,12 @@ FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "-
 READY = '#scatter[data-ready="1"]'
 OPEN_BUDGET, LASSO_BUDGET = 4.0, 2.0  # seconds, at a million points
 THEMES = 400
+SETTLE = 3000  # milliseconds that a new window is left alone
 
+# Bytes that came over the socket, counted in the page: a listener outside of it would be sent them all a second time.
+COUNT = """window.received_ = 0; const Plain = WebSocket;
+  window.WebSocket = class extends Plain { constructor(...given) { super(...given);
+    this.addEventListener("message", ({ data }) => { window.received_ += data.size ?? data.byteLength ?? data.length; }); } };"""
 FRAMES = """() => { window.frames_ = []; let last = performance.now(), until = last + 1500;
   const tick = (now) => { window.frames_.push(now - last); last = now; if (now < until) requestAnimationFrame(tick); }; requestAnimationFrame(tick); }"""
 
@@ -90,14 +96,14 @@ def look(browser, address: str) -> dict[str, float]:  # type: ignore[no-untyped-
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     page = context.new_page()
     page.set_default_timeout(180_000)
-    received = [0]
-    page.on("websocket", lambda ws: ws.on("framereceived", lambda data: received.__setitem__(0, received[0] + len(data))))
+    page.add_init_script(COUNT)
+    page.wait_for_timeout(SETTLE)
     found: dict[str, float] = {}
     started, used = time.perf_counter(), processor_seconds()
     page.goto(f"{address}/map")
     page.wait_for_selector(READY)
     found["open"], found["open cpu"] = time.perf_counter() - started, processor_seconds() - used
-    found["MB"] = received[0] / 1e6
+    found["MB"] = page.evaluate("window.received_") / 1e6
     found["points"] = float(page.locator(READY).get_attribute("data-points"))
     page.wait_for_selector(f'{READY}[data-grid="1"]')
     found["pointer"] = time.perf_counter() - started
@@ -118,7 +124,7 @@ def look(browser, address: str) -> dict[str, float]:  # type: ignore[no-untyped-
     page.mouse.down()
     for k in range(1, 41):
         page.mouse.move(x + 90 * math.cos(k * math.pi / 20), y + 90 * math.sin(k * math.pi / 20))
-    before = received[0]
+    before = page.evaluate("window.received_")
     started, used = time.perf_counter(), processor_seconds()
     page.mouse.up()
     page.keyboard.up("Shift")
@@ -129,7 +135,7 @@ def look(browser, address: str) -> dict[str, float]:  # type: ignore[no-untyped-
     page.locator(".bar b.n").wait_for()
     found["keep"] = time.perf_counter() - started
     page.wait_for_timeout(1500)
-    found["MB after"] = (received[0] - before) / 1e6
+    found["MB after"] = (page.evaluate("window.received_") - before) / 1e6
     context.close()
     return found
 
@@ -170,9 +176,9 @@ def main(sizes: list[int]) -> None:
                         f"| {n:,} | {who} | {f['points']:,.0f} | {f['open']:.2f} | {f['open cpu']:.2f} | {f['pointer']:.2f} | {f['frame']:.3f} | {f['lasso']:.2f} | {f['lasso cpu']:.2f} | {f['keep']:.2f} | {f['MB']:.1f} | {f['MB after']:.2f} |",
                         flush=True,
                     )
-                    if who == "second" and n <= 1_000_000 and (f["open"] > OPEN_BUDGET or f["lasso"] > LASSO_BUDGET):
+                    if n <= 1_000_000 and (f["open"] > OPEN_BUDGET or f["lasso"] > LASSO_BUDGET):
                         failed.append(
-                            f"{n:,} documents: open {f['open']:.2f} s (budget {OPEN_BUDGET}), lasso {f['lasso']:.2f} s (budget {LASSO_BUDGET})"
+                            f"{n:,} documents, {who} browser: open {f['open']:.2f} s (budget {OPEN_BUDGET}), lasso {f['lasso']:.2f} s (budget {LASSO_BUDGET})"
                         )
             path.unlink()
         browser.close()

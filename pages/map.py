@@ -33,5 +33,4 @@ with st.container(key="map_split"):
         themes_map.beside(corpus, selection, place, hits, query)
 themes_map.pointed_at(corpus, place)
 if levels:
-    with guarded("drawing the themes"):
-        themes_map.theme_table(corpus, selection, levels)
+    themes_map.below(corpus, selection, place, levels)

@@ -12,10 +12,12 @@ A page is a script that may rely on an open corpus:
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from html import escape
 from pathlib import Path
 
 import streamlit as st
+from streamlit.runtime.scriptrunner_utils.exceptions import StopException
 
 from explorer.corpus.corpus import Corpus
 from explorer.errors import ExplorerError
@@ -30,6 +32,7 @@ from explorer.ui.navigation import go, has_page, navigate
 from explorer.ui.tray import tray
 
 _HERE = Path(__file__).parent
+MANY = 100_000  # documents whose tokens are not counted in a moment
 LONG = 160  # characters of a condition that the bar shows
 FAVICON = _HERE / "static" / "favicon.png"
 
@@ -54,10 +57,14 @@ def run(app: Path) -> None:
         problem = state.read_address()
         if problem is not None:
             st.warning(f"The link's filters were not used. {errors.plain(str(problem))}", icon=":material/link_off:")
+    complete = None
     with guarded("drawing the selection bar"):
-        _selection_bar(corpus)
-    with guarded(f"drawing {page.title}"):
+        complete = _selection_bar(corpus)
+    with suppress(StopException), guarded(f"drawing {page.title}"):
         page.run()
+    if complete is not None:
+        with guarded("counting tokens"):
+            complete()
 
 
 def _style() -> None:
@@ -109,8 +116,11 @@ def _sidebar(corpus: Corpus | None, page: str) -> None:
             f'<div title="{exact(len(corpus))} {noun(corpus)}s, {exact(corpus.size)} bytes">{short(len(corpus))} {noun(corpus)}s · {size(corpus.size)} · {files}</div>'
             f'<div title="{escape(str(corpus.workspace.path), quote=True)}">workspace {escape(_tail(corpus.workspace.path))}</div></div>'
         )
-    with st.expander("Open another corpus", icon=":material/folder_open:", expanded=corpus is None):
-        _open_form()
+    with st.expander(
+        "Open another corpus", icon=":material/folder_open:", expanded=corpus is None, key="open_another", on_change="rerun"
+    ) as opening:
+        if opening.open:
+            _open_form()
     if corpus is not None:
         with guarded("showing jobs"):
             tray(corpus)
@@ -174,23 +184,34 @@ def _tail(path: Path) -> str:
 # --- selection bar ---------------------------------------------------------------------------------------------------------
 
 
-def _selection_bar(corpus: Corpus) -> None:
+def _selection_bar(corpus: Corpus) -> Callable[[], None] | None:
+    """Draw the bar; what completes it when the page has been drawn, None where it is complete."""
     filters = state.current_filters()
+    late = not filters and len(corpus) > MANY  # the page has no use for what is counted then, and need not wait for it
     with st.container(horizontal=True, vertical_alignment="center", key="selection_bar", gap="xsmall"):
         slot = st.container(width="stretch")
-        try:
-            found = state.counts(wait=0.4)
-        except ExplorerError as error:
-            slot.html(
-                _bar_line(
-                    f'<span class="n">Cannot be applied here</span><span class="rules" title="{escape(str(error), quote=True)}">{escape(str(error))}</span>'
-                )
-            )
-        else:
-            slot.html(_bar_line(_said(found, filters, len(corpus), f"{noun(corpus)}s")))
-            if found is None:
+        line = slot.empty()
+
+        def say(wait: float) -> bool:
+            """Draw the line with what is known after some seconds; whether that is all."""
+            try:
+                found = state.counts(wait)
+            except ExplorerError as error:
+                said = escape(str(error), quote=True)
+                line.html(_bar_line(f'<span class="n">Cannot be applied here</span><span class="rules" title="{said}">{said}</span>'))
+                return True
+            line.html(_bar_line(_said(found, filters, len(corpus), f"{noun(corpus)}s")))
+            return found is not None
+
+        def complete() -> None:
+            if not say(0.4):
                 with slot:
                     watch(state.counting())
+
+        if late:
+            late = not say(0)
+        else:
+            complete()
         last = state.next_undo()
         # both are always there, so that no button moves, or is drawn anew, under the hand that clicks it
         st.button(
@@ -222,6 +243,7 @@ def _selection_bar(corpus: Corpus) -> None:
                 _copy_as()
         if has_page("export") and st.button("Export", key="bar_export", type="primary", help="Write the selection for a trainer"):
             go("export")
+    return complete if late else None
 
 
 def _undo() -> None:

@@ -28,7 +28,22 @@ from explorer.ui.errors import guarded
 from explorer.ui.format import about, counted, duration, exact, number, share, short
 from explorer.ui.frame import go, heading
 from explorer.ui.reader import glyph, snippet
-from explorer.ui.scatter import NONE, Card, Colours, Drawn, LegendItem, Points, ScatterEvent, Title, cards, draw_order, scatter, wire
+from explorer.ui.scatter import (
+    MOST_POINTS,
+    NONE,
+    Card,
+    Colours,
+    Drawn,
+    LegendItem,
+    Points,
+    ScatterEvent,
+    Title,
+    cards,
+    draw_order,
+    drawn_once,
+    scatter,
+    wire,
+)
 from explorer.ui.scoring import embed_panel, score_command, start
 from explorer.ui.table import Line, document_list
 
@@ -41,6 +56,7 @@ WAIT = 1.5  # seconds a search may take before the page is shown without its res
 MOST_SOURCES = 24  # told apart by colour
 MOST_NAMED = 200  # themes with a colour of their own; the smaller ones are grey
 MOST_MEASURED = 250_000  # points that titles are placed by: any first part is a fair sample
+MANY = 100_000  # points that take a browser a while to draw
 MOST_BARS = 8  # sources of a theme shown as bars
 HEIGHT = "clamp(420px, calc(100vh - 232px), 1000px)"
 GOLDEN = 618_033_989  # a billionth of it is the golden ratio's fraction: its multiples fill [0, 1) evenly
@@ -103,7 +119,7 @@ def placed(corpus: Corpus) -> Placed | None:
 @st.cache_resource(max_entries=3, show_spinner="Placing the documents …")
 def _placed(key: object, _corpus: Corpus, columns: tuple[str, str]) -> Placed:
     x, y = (_corpus.columns.numbers(c) for c in columns)
-    return Placed(columns, x, y, draw_order(x, y, _corpus.columns.strata("source")))
+    return Placed(columns, x, y, draw_order(x, y, _corpus.columns.strata("source") if len(x) > MOST_POINTS else None))
 
 
 def themes(corpus: Corpus) -> list[Themes]:
@@ -201,14 +217,13 @@ def _colours(key: object, _corpus: Corpus, by: str, _place: Placed, _kept: np.nd
 
 
 def _by_theme(level: Themes, rows: np.ndarray, there: np.ndarray) -> Colours:
-    codes = level.codes[rows]
     counts = np.bincount(level.codes[there & (level.codes >= 0)], minlength=len(level.counts))
     named = min(len(level.counts), MOST_NAMED)
     items = [LegendItem(i, level.titles[i], int(counts[i]), i) for i in range(named) if counts[i]]
     if len(counts) > named:
         items.append(LegendItem(named, f"{len(counts) - named} smaller ones", int(counts[named:].sum()), tone="rest"))
-    coded = np.where(codes < 0, NONE, np.minimum(codes, named)).astype(np.uint8)
-    return Colours(coded, level.name, "clusters of the documents' vectors, titled by their own words", items=tuple(items))
+    coded = np.append(np.minimum(np.arange(len(level.counts)), named), NONE).astype(np.uint8)[level.codes]  # -1 is the last, NONE
+    return Colours(coded[rows], level.name, "clusters of the documents' vectors, titled by their own words", items=tuple(items))
 
 
 def _by_group(corpus: Corpus, by: str, rows: np.ndarray, there: np.ndarray) -> Colours:
@@ -218,7 +233,7 @@ def _by_group(corpus: Corpus, by: str, rows: np.ndarray, there: np.ndarray) -> C
     items = tuple(
         LegendItem(i, _visible(label), int(counts[i]), i, "rest" if label in rest else "") for i, label in enumerate(groups.labels)
     )
-    return Colours(groups.codes[rows].astype(np.uint8), by, items=items)
+    return Colours(groups.codes.astype(np.uint8)[rows], by, items=items)
 
 
 def _by_value(corpus: Corpus, by: str, rows: np.ndarray) -> Colours:
@@ -253,8 +268,9 @@ def _titles(key: object, _place: Placed, _levels: Sequence[Themes]) -> list[Titl
         for i in np.argsort(-level.counts, kind="stable"):
             mine = order[starts[i] : starts[i + 1]]
             if len(mine):
-                x, y = _densest(x_all[mine], y_all[mine])
-                reach = float(np.median(np.hypot(x_all[mine] - x, y_all[mine] - y)))
+                xs, ys = x_all[mine], y_all[mine]
+                x, y = _densest(xs, ys)
+                reach = _middle(np.hypot(xs - x, ys - y))
                 found.append(Title(x, y, reach, level.titles[i], depth))
     return found
 
@@ -262,12 +278,25 @@ def _titles(key: object, _place: Placed, _levels: Sequence[Themes]) -> list[Titl
 def _densest(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     """The middle of the densest part of some points; the mean of islands would lie in the sea between them."""
     cells = max(1, min(24, int(np.sqrt(len(x) / 4))))
-    counts, left, bottom = np.histogram2d(x, y, cells)
-    padded = np.pad(counts, 1)
-    around = sum(padded[i : i + cells, j : j + cells] for i in range(3) for j in range(3))
-    i, j = np.unravel_index(np.argmax(around), counts.shape)
-    inside = (x >= left[max(0, i - 1)]) & (x <= left[min(cells, i + 2)]) & (y >= bottom[max(0, j - 1)]) & (y <= bottom[min(cells, j + 2)])
-    return float(np.median(x[inside])), float(np.median(y[inside]))
+    i, j = _cell(x, cells), _cell(y, cells)
+    counts = np.zeros((cells + 2, cells + 2))
+    counts[1:-1, 1:-1] = np.bincount(i * cells + j, minlength=cells * cells).reshape(cells, cells)
+    rows = counts[:-2] + counts[1:-1] + counts[2:]
+    around = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]
+    at = divmod(int(np.argmax(around)), cells)
+    inside = (np.abs(i - at[0]) <= 1) & (np.abs(j - at[1]) <= 1)
+    return _middle(x[inside]), _middle(y[inside])
+
+
+def _middle(values: np.ndarray) -> float:
+    """The middle one of some values, several times as fast as a median that averages two and looks for NaN."""
+    return float(np.partition(values, len(values) // 2)[len(values) // 2])
+
+
+def _cell(values: np.ndarray, cells: int) -> np.ndarray:
+    """Which of some equal parts of their range each value lies in."""
+    low, high = float(values.min()), float(values.max())
+    return np.minimum((values - low) * (cells / max(high - low, 1e-30)), cells - 1).astype(np.int64)
 
 
 # --- beside the map --------------------------------------------------------------------------------------------------------
@@ -375,10 +404,10 @@ def _shown(corpus: Corpus, selection: Selection, place: Placed, drawn: Drawn, hi
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _inside(key: object, _place: Placed, _region: Region | None) -> np.ndarray:
     """Numbers of all documents inside, in random order, so that the first page is a fair sample."""
-    if _region is None:
-        there = np.isfinite(_place.x) & np.isfinite(_place.y)
-    else:
-        there = _region.contains(_place.x, _place.y)
+    points = _place.points
+    if _region is None and len(points) == points.of:
+        return points.rows
+    there = np.isfinite(_place.x) & np.isfinite(_place.y) if _region is None else _region.contains(_place.x, _place.y)
     return np.random.default_rng(0).permutation(np.flatnonzero(there))
 
 
@@ -506,6 +535,18 @@ def _embedded(corpus: Corpus) -> int:
 # --- themes ----------------------------------------------------------------------------------------------------------------
 
 
+def below(corpus: Corpus, selection: Selection, place: Placed, levels: Sequence[Themes]) -> None:
+    """The themes as a table, drawn again by itself; under a map of many points it comes when they are there: it takes a browser as long."""
+
+    @st.fragment
+    def draw() -> None:
+        if len(place.points) < MANY or drawn_once(place.points, key=KEY):
+            with guarded("drawing the themes"):
+                theme_table(corpus, selection, levels)
+
+    draw()
+
+
 def theme_table(corpus: Corpus, selection: Selection, levels: Sequence[Themes]) -> None:
     """The themes with what they hold; rows that are picked can be kept, dropped or thinned out."""
     heading("Themes", "pick some to keep, drop or thin them out as a whole")
@@ -553,8 +594,8 @@ def _theme_frame(key: object, _corpus: Corpus, _selection: Selection, _level: Th
     there = _level.codes >= 0
     codes, k = _level.codes[there], len(_level.counts)
     groups = _corpus.columns.groups("source", MOST_BARS)
-    by_source = np.zeros((k, len(groups.labels)))
-    np.add.at(by_source, (codes, groups.codes[there]), 1)
+    sources = len(groups.labels)
+    by_source = np.bincount(codes * sources + groups.codes[there], minlength=k * sources).reshape(k, sources)
     ids = [int(i) for i in np.argsort(-_level.counts, kind="stable") if _level.counts[i]]
     counts = _level.counts[ids]
     shares = by_source[ids] / counts[:, None]

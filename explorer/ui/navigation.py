@@ -48,17 +48,15 @@ def go(page: str) -> None:
     st.switch_page(_path(page))
 
 
-def through_the_frame() -> None:
-    """Start again from app.py when Streamlit ran a page by itself.
+def own_the_pages() -> None:
+    """Have the files of pages/ run through app.py alone.
 
-    A folder named pages/ makes Streamlit run its files directly until st.navigation has been called once in the process: a link to
+    A folder of that name makes Streamlit run them by themselves until st.navigation has been called once in the process: a link to
     /documents that is opened first after a start would show the page without navigation, selection or theme.
     """
     from streamlit.runtime.pages_manager import PagesManager
 
-    if PagesManager.uses_pages_directory:
-        navigate()
-        st.rerun()
+    PagesManager.uses_pages_directory = False
 
 
 def _path(page: str) -> Path:

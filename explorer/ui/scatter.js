@@ -15,8 +15,9 @@ const REACH = 14; // pixels within which a point is meant
 const DEVIATION = 0.0015, MOST_VERTICES = 48; // of a lasso on its way to Python, which simplifies it by the same rule
 const MOST_CARDS = 4000; // documents whose first lines are remembered
 const SAMPLE = 120_000; // points that stand for all when densities are measured
+const PRESENT = 120; // milliseconds between two pictures of a map that is not whole yet, where a picture takes as long as many points
 
-export default function ({ data, parentElement, setTriggerValue }) {
+export default function ({ data, parentElement, setStateValue, setTriggerValue }) {
   const root = parentElement.querySelector("#scatter");
   if (!root || !data) return;
   if (ArrayBuffer.isView(data)) return receive(data);
@@ -33,6 +34,11 @@ export default function ({ data, parentElement, setTriggerValue }) {
     for (const [i, card] of Object.entries(data.cards)) meeting.cards.set(`${data.stamp}:${i}`, card);
     meeting.scatter?.answered();
     return () => { meeting.ask = null; };
+  }
+  if (data.role === "drawn") {
+    meeting.tell = data.known ? null : (stamp) => setStateValue("drawn", stamp);
+    if (meeting.scatter?.root.dataset.ready === "1") meeting.tell?.(meeting.scatter.pointsStamp);
+    return () => { meeting.tell = null; };
   }
   let scatter = meeting.scatter;
   if (!scatter || scatter.root !== root) {
@@ -79,7 +85,7 @@ function make(tag, { text, ...attributes } = {}, ...children) {
   return node;
 }
 const clamp = (v, low, high) => Math.min(high, Math.max(low, v));
-const exactly = (n) => n.toLocaleString("en-US");
+const grouped = new Intl.NumberFormat("en-US"), exactly = (n) => grouped.format(n);
 function compact(n) {
   for (const [step, unit] of [[1e9, "B"], [1e6, "M"], [1e3, "k"]]) {
     if (n >= step) return `${(n / step).toFixed(n / step >= 99.5 ? 0 : n / step >= 9.95 ? 1 : 2)} ${unit}`;
@@ -506,7 +512,7 @@ class Scatter {
     this.meeting = meeting;
     this.view = { x: 0, y: 0, scale: 1, ratio: 1, size: 2, need: 0 };
     this.n = 0;
-    this.chunk = 100_000;
+    this.chunk = 200_000;
     this.tool = "pan";
     this.off = new Set();
     this.sequence = 0;
@@ -871,6 +877,7 @@ class Scatter {
     if (this.issued) this.pace(performance.now() - this.issued);
     if (this.dirty) {
       this.dirty = false;
+      this.overDirty = true;
       this.drawn = 0;
       this.look();
       this.painter.clear();
@@ -878,14 +885,17 @@ class Scatter {
     const total = this.list ? this.list.length : this.n;
     if (this.drawn < total || !total) {
       const to = Math.min(total, this.drawn + Math.round(this.chunk));
+      const first = !this.drawn;
       if (to > this.drawn) {
         if (to - this.drawn > 15_000) this.issued = performance.now();
         this.painter.draw(this.view, this.drawn, to, this.list);
         this.drawn = to;
       }
-      this.painter.present({ exposure: (this.exposure * total) / Math.max(1, to), faint: this.faint, dark: this.ink.dark, grey: this.ink.grey, greyAlpha: this.ink.dark ? 0.34 : 0.4 });
+      if (first || to === total || this.painter.name !== "plane" || performance.now() - this.presented > PRESENT) {
+        this.painter.present({ exposure: (this.exposure * total) / Math.max(1, to), faint: this.faint, dark: this.ink.dark, grey: this.ink.grey, greyAlpha: this.ink.dark ? 0.34 : 0.4 });
+        this.presented = performance.now();
+      }
       if (this.issued && this.painter.name === "plane") this.pace(performance.now() - this.issued);
-      this.overDirty = true;
     }
     if (this.overDirty) this.drawOver();
     if (this.drawn < total || this.issued) this.later();
@@ -906,6 +916,7 @@ class Scatter {
     if (!this.meeting.layers.points) return;
     if (this.root.dataset.ready !== "1") this.root.dataset.readyMs = String(Math.round(performance.now() - this.started));
     this.root.dataset.ready = "1";
+    this.meeting.tell?.(this.pointsStamp);
     if (this.grid && !this.grid.started) {
       this.grid.started = true;
       this.grid.build(() => { this.root.dataset.grid = "1"; });

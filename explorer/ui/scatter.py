@@ -301,6 +301,21 @@ def cards(points: Points, describe: Callable[[np.ndarray], Sequence[Card]], *, k
         )
 
 
+def drawn_once(points: Points, *, key: str) -> bool:
+    """Whether the browser has drawn the points; inside a fragment, which runs again when it has.
+
+    Args:
+        points: what is drawn.
+        key: the map's.
+
+    """
+    name = f"{key}_whole"
+    known = st.session_state.get(name, {}).get("drawn") == points.stamp
+    with st.container(key=f"{key}_waiting", gap=None):
+        _component(key=name, data={"role": "drawn", "map": key, "known": known}, on_drawn_change=lambda: None)
+    return known
+
+
 def encode(key: str, layer: str, array: np.ndarray, points: str) -> bytes:
     """A layer as ``scatter.js`` reads it; ``points`` is the stamp of the points it belongs to."""
     stamp = points if layer == "points" else f"{points}-{_stamp(array)}"

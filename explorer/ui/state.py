@@ -27,7 +27,6 @@ from explorer.selection.selection import Selection
 from explorer.ui import link
 from explorer.ui.arguments import Sides, read, sides_of
 from explorer.ui.background import later
-from explorer.ui.navigation import through_the_frame
 
 PARAMETER, SIDE = "f", "at"
 OF_A_SIDE = (
@@ -69,7 +68,6 @@ def start(app: Path) -> None:
 
 def current_sides() -> Sides:
     """The documents and the rewrites that are open, and which of them is looked at."""
-    through_the_frame()
     return st.session_state.sides
 
 

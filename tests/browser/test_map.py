@@ -461,6 +461,36 @@ def test_a_lasso_becomes_the_selection(tab: playwright.Page, serve, themed: Path
     expect(tab.locator(".bar")).to_contain_text("everything is kept")
 
 
+def test_under_a_large_map_the_table_of_themes_follows_and_the_rest_is_as_under_a_small_one(
+    tab: playwright.Page, serve, tmp_path: Path
+) -> None:
+    n = 110_000
+    rng = np.random.default_rng(3)
+    places = {name: pa.array(rng.normal(0, 1, n), pa.float32()) for name in ("map_x", "map_y")}
+    pq.write_table(pa.table({"text": ["a text"] * n, "cluster": np.arange(n) % 5, **places}), tmp_path / "large.parquet")
+    expect, table = playwright.expect, tab.locator("[data-testid=stDataFrame]")
+    tab.goto(f"{serve(tmp_path / 'large.parquet')}/map")
+    expect(table).to_be_visible(timeout=60_000)
+    assert tab.locator("#scatter[data-ready]").get_attribute("data-drawn") == str(n)
+    box = tab.locator("#scatter .stage").bounding_box()
+    x, y = box["x"] + box["width"] * 0.4, box["y"] + box["height"] * 0.5
+    tab.keyboard.down("Shift")
+    tab.mouse.move(x, y)
+    tab.mouse.down()
+    for dx, dy in ((80, 0), (80, 80), (0, 80), (0, 0)):
+        tab.mouse.move(x + dx, y + dy, steps=4)
+    tab.mouse.up()
+    tab.keyboard.up("Shift")
+    tab.get_by_role("button", name="Keep only these").click()
+    expect(tab.locator(".bar")).to_contain_text("of 110 k documents".replace(" k", "\u202fk"))
+    expect(table).to_be_visible()
+    tab.wait_for_selector(IDLE)
+    tab.get_by_role("link", name="Filters").click()
+    expect(tab.locator("h1.question")).not_to_contain_text("themes")
+    tab.get_by_role("link", name="Map").click()
+    expect(table).to_be_visible(timeout=60_000)  # another visit of the page waits for its map too
+
+
 def test_a_click_opens_the_document_and_its_markup_is_text(tab: playwright.Page, serve, themed: Path) -> None:
     tab.goto(f"{serve(themed)}/map")
     tab.wait_for_selector('#scatter[data-ready="1"][data-grid="1"]', timeout=60_000)

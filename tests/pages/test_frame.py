@@ -34,6 +34,8 @@ def test_an_unknown_argument_is_named(app, small_corpus):
 
 def test_opening_another_corpus_from_the_sidebar(app, small_corpus, bare_corpus):
     at = app(small_corpus).run()
+    at.session_state["open_another"] = True
+    at.run()
     at.text_area[0].set_value(str(bare_corpus))
     at.button(key="FormSubmitter:open-Open").click()
     at.run()
@@ -42,7 +44,9 @@ def test_opening_another_corpus_from_the_sidebar(app, small_corpus, bare_corpus)
 
 
 def test_a_corpus_that_cannot_be_opened_leaves_the_open_one(app, small_corpus):
-    at = app(small_corpus).run()
+    at = app(small_corpus)
+    at.session_state["open_another"] = True
+    at.run()
     at.text_area[0].set_value("/nowhere/*.parquet")
     at.button(key="FormSubmitter:open-Open").click()
     at.run()
@@ -123,11 +127,16 @@ def test_saved_selections_are_listed_and_names_that_are_no_file_are_refused(smal
             state.selection_path(corpus, name)
 
 
-def test_a_page_that_streamlit_runs_by_itself_comes_through_the_frame(app, small_corpus, monkeypatch):
+def test_the_page_of_a_large_corpus_is_drawn_before_its_tokens_are_waited_for(app, small_corpus, monkeypatch):
+    from explorer.ui import frame, state
+
+    monkeypatch.setattr(frame, "MANY", 1)
+    waits, counts = [], state.counts
+    monkeypatch.setattr(state, "counts", lambda wait=1.5: waits.append(wait) or (counts(wait) if wait else None))
     at = app(small_corpus).run()
-    monkeypatch.undo()
-    at.run()  # now in Streamlit's own pages/ mode, as a fresh server is for a link to a page
-    assert "everything is kept" in html(at)
+    assert not at.exception
+    assert (waits[0], waits[-1]) == (0, 0.4)
+    assert "tokens</span>" in html(at)
 
 
 def test_a_file_that_changes_under_the_app_is_read_anew(app, small_corpus):
