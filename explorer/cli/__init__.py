@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from explorer import __version__
-from explorer.cli import app, corpora, embedding, jobs, labels, mixing, scoring, searching, selecting
+from explorer.cli import app, corpora, embedding, jobs, labels, mixing, rewriting, scoring, searching, selecting
 from explorer.cli.output import No, Stopped
 from explorer.errors import ExplorerError, MissingExtraError
 
@@ -43,6 +43,7 @@ for command in (
     labels.scorers_,
     selecting.select,
     selecting.recipes,
+    rewriting.rewrite,
     mixing.mix,
     mixing.export,
     mixing.verify,

@@ -13,6 +13,7 @@ from explorer.errors import ExplorerError
 from explorer.primitives.batch import Batch
 from explorer.primitives.characters import characters
 from explorer.registry import Columns, CorpusRun, Signal, check
+from explorer.rewrites.prompting.prompts import OPENING
 
 if TYPE_CHECKING:
     from explorer.rewrites.pairs import Pairs
@@ -22,7 +23,6 @@ TAU_BERTSCORE = 0.65
 TAU_LENGTH = 1.25
 SUMMARY = 0.5  # of the original's length: below it a rewrite that RePro's length reward lets pass is a summary
 PARTS = ("dataman_gain", "bertscore_ok", "structure_ok", "length_ok")
-OPENING = "Here is a paraphrased version:"
 
 _SOURCE = "Yu and Xiong 2025 (RePro), arXiv:2510.10681"
 _BOUGHT = "A sum can be bought: a rating that rises from 2 to 5 earns 9 with all three tests of faithfulness failed, as much as a rise from 3 to 5 with all passed. Look at the parts."

@@ -11,8 +11,9 @@ from explorer.primitives.batch import Batch, primitive
 from explorer.primitives.characters import characters, count_code_points
 from explorer.primitives.swar import ONES, equal_bytes, kernel, load_upto, lowest_set_byte
 from explorer.registry import Columns, Signal, check
+from explorer.rewrites.prompting.prompts import IMPROVED, THINKING
 
-DELIMITERS = ("<thinking starts>", "<thinking ends>", "<improved response starts>", "<improved response ends>")
+DELIMITERS = (*THINKING, *IMPROVED)
 OPEN = ONES * np.uint64(ord("<"))
 
 _NONE = "Null where there is no delimiter: the text was taken out already, or comes from another method."

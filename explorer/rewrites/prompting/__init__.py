@@ -1,0 +1,1 @@
+"""Rewrites made with a prompt: by a model here, behind an endpoint, or elsewhere by files of requests and answers."""
