@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 FILE = "labels.sqlite"
 DEFAULTS = ("good", "bad", "unsure")
+VERDICTS = ("accept", "reject", "not sure")  # on a rewrite
 STEPS = 1000  # how many can be taken back
 MOST_LABEL, MOST_NOTE = 60, 10_000  # characters
 FEW = 64  # documents that are fetched singly; for more, whole row groups are read

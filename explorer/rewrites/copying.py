@@ -16,6 +16,7 @@ from explorer.primitives.plain_words import plain_words
 from explorer.primitives.swar import kernel
 
 LONG = 8  # words of a stretch that is hardly the same by chance
+REACH = 3  # words after one among which the next may stand and is still in order
 REPEATED = 10  # words of a stretch that a text seldom says twice
 MOST_CELLS = 1 << 34  # words of one text times those of the other that are brought into one order: two texts of 130,000 words
 MIX = np.uint64(0x9E3779B97F4A7C15)
@@ -33,6 +34,8 @@ class Copying(NamedTuple):
         novel: words of the rewrite, each time they stand there, that the original has nowhere.
         copied, kept: 8-grams of the rewrite that stand in the original, and of the original that stand in the rewrite.
         longest: words of the longest stretch that stands in both.
+        scrambled: neighbours in the rewrite that both stand in the original, but nowhere there the second one within `REACH` words after
+            the first.
     """
 
     original: np.ndarray
@@ -44,6 +47,7 @@ class Copying(NamedTuple):
     copied: np.ndarray
     kept: np.ndarray
     longest: np.ndarray
+    scrambled: np.ndarray
 
 
 @nb.njit(nogil=True, cache=True, inline="always")
@@ -118,6 +122,28 @@ def _found(a, na, b, nb_, keys, used, size):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def _scrambled(a, na, b, nb_, there, keys, used, words, pairs):  # type: ignore[no-untyped-def]
+    """Neighbours of ``b`` that are both in ``a`` and nowhere in their order; tables of ``words`` and ``pairs`` entries do, one after the other."""
+    _clear(used, words)
+    for i in range(na):
+        s = _slot(a[i], keys, used, words - 1)
+        used[s], keys[s] = 1, a[i]
+    for i in range(nb_):
+        there[i] = used[_slot(b[i], keys, used, words - 1)]
+    _clear(used, pairs)
+    for i in range(na):
+        for j in range(i + 1, min(i + 1 + REACH, na)):
+            pair = a[i] * BASE + a[j]
+            s = _slot(pair, keys, used, pairs - 1)
+            used[s], keys[s] = 1, pair
+    found = 0
+    for i in range(nb_ - 1):
+        if there[i] and there[i + 1]:
+            found += 1 - used[_slot(b[i] * BASE + b[i + 1], keys, used, pairs - 1)]
+    return found
+
+
+@kernel
 def _subsequence(a, na, b, nb_, keys, used, counts, size, rows, state):  # type: ignore[no-untyped-def]
     """Length of the longest common subsequence (Hyyrö 2004, bit-parallel): one bit a word of ``a``, one step a word of ``b``.
 
@@ -175,7 +201,7 @@ def _longest(a, b, first_a, na, first_b, nb_, grams_a, grams_b, keys, used, size
 @nb.njit(nogil=True, cache=True)
 def _count(oa, ha, ob, hb):  # type: ignore[no-untyped-def]
     n = len(oa) - 1
-    out = np.zeros((7, n), np.int64)
+    out = np.zeros((8, n), np.int64)
     most_a = most_b = rows_size = np.int64(1)
     for d in range(n):
         na, nb_ = oa[d + 1] - oa[d], ob[d + 1] - ob[d]
@@ -184,7 +210,7 @@ def _count(oa, ha, ob, hb):  # type: ignore[no-untyped-def]
         if short * long <= MOST_CELLS:
             rows_size = max(rows_size, short * ((short + 63) // 64))
     size = 16
-    while size < 2 * max(most_a, most_b):
+    while size < 2 * max(REACH * most_a, most_b):
         size *= 2
     keys, used, counts = np.empty(size, np.uint64), np.zeros(size, np.uint8), np.empty(size, np.int32)
     grams_a, grams_b = np.empty(most_a, np.uint64), np.empty(most_b, np.uint64)
@@ -208,6 +234,10 @@ def _count(oa, ha, ob, hb):  # type: ignore[no-untyped-def]
         out[4, d] = _found(grams_a, long_a, grams_b, long_b, keys, used, table)
         out[5, d] = _found(grams_b, long_b, grams_a, long_a, keys, used, table)
         out[6, d] = _longest(ha, hb, fa, na, fb, nb_, grams_a, grams_b, keys, used, table)
+        pairs = table
+        while pairs < 2 * REACH * na:
+            pairs *= 2
+        out[7, d] = _scrambled(a, na, b, nb_, grams_b, keys, used, table, pairs)
     return out
 
 
@@ -251,5 +281,4 @@ def repeated(batch: Batch) -> np.ndarray:
 def copying(original: Batch, rewrite: Batch) -> Copying:
     """What each rewrite of a batch takes over from its original."""
     a, b = plain_words(original), plain_words(rewrite)
-    shared1, shared2, common, novel, copied, kept, longest = _count(a.offsets, a.hash, b.offsets, b.hash)
-    return Copying(np.diff(a.offsets), np.diff(b.offsets), shared1, shared2, common, novel, copied, kept, longest)
+    return Copying(np.diff(a.offsets), np.diff(b.offsets), *_count(a.offsets, a.hash, b.offsets, b.hash))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -206,3 +208,26 @@ def test_cached_groups_and_tokens_do_not_grow_while_scoring(tiny_corpus: Corpus,
         tiny_corpus.columns.groups("n_words")
     assert len(measured) == 1
     assert len(tiny_corpus.columns._cache) == 2
+
+
+def test_what_takes_long_is_made_once_and_keeps_no_other_column_waiting(
+    write_parquet: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = open_corpus(write_parquet("x.parquet", {"text": ["a", "bb"], "x": [1.0, 2.0]}), workspace=tmp_path / "w").columns
+    begun, go_on, estimate = threading.Event(), threading.Event(), columns._estimated_tokens
+    made: list[int] = []
+
+    def slow() -> Any:
+        made.append(1)
+        begun.set()
+        assert go_on.wait(20)
+        return estimate()
+
+    monkeypatch.setattr(columns, "_estimated_tokens", slow)
+    with ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(columns.tokens) for _ in range(2)]
+        assert begun.wait(20)
+        assert columns.numbers("x").tolist() == [1.0, 2.0]
+        go_on.set()
+        assert asked[0].result() is asked[1].result()
+    assert made == [1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from explorer.engine.local import score_texts
 from explorer.primitives.batch import Batch
 from explorer.primitives.plain_words import plain_words
-from explorer.rewrites.copying import LONG, copying
+from explorer.rewrites.copying import LONG, REACH, copying
 
 ORIGINAL = "The old stone mill was built in 1702 and it still stands beside the bridge in Ashford. Tickets cost 5 euro."
 REWRITE = "Built in 1702, the stone mill beside the Ashford bridge is still standing. Entry is 5 euro."
@@ -38,7 +39,7 @@ def test_equals_rouge_score():
 
 def test_a_copy_and_a_stranger():
     copy = values(ORIGINAL, ORIGINAL)
-    assert {name: value for name, value in copy.items() if value != 1.0} == {"novel_word_frac": 0.0}
+    assert {name: value for name, value in copy.items() if value != 1.0} == {"novel_word_frac": 0.0, "scrambled_frac": 0.0}
     other = values(ORIGINAL, "Completely different words fill this other sentence, none shared, not even one small word here.")
     assert {name for name, value in other.items() if value} == {"novel_word_frac"}
     assert other["novel_word_frac"] == 1.0
@@ -119,6 +120,8 @@ def test_equals_plain_python(pairs: list[tuple[str, str]]):
         assert found.kept[d] == sum(g in grams(b, LONG) for g in grams(a, LONG))
         longest = max((k for k in range(1, min(len(a), len(b)) + 1) if set(grams(a, k)) & set(grams(b, k))), default=0)
         assert found.longest[d] == longest
+        ordered = {(x, y) for i, x in enumerate(a) for y in a[i + 1 : i + 1 + REACH]}
+        assert found.scrambled[d] == sum(x in a and y in a and (x, y) not in ordered for x, y in pairwise(b))
 
 
 def test_the_subsequence_of_long_texts_crosses_machine_words():

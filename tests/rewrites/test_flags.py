@@ -73,7 +73,7 @@ def test_what_the_original_says_itself_is_no_flag(flag: str):
 
 def test_a_clean_paraphrase_has_none():
     rewrite = "Since 1702 the mill next to the old bridge has ground corn for three villages."
-    assert set(score_texts([rewrite, None], ["flags"], originals=[PROSE, PROSE]).to_pylist()[0].values()) == {0.0, 0}
+    assert set(score_texts([rewrite, None], ["flags"], originals=[PROSE, PROSE]).to_pylist()[0].values()) == {0.0}
 
 
 def test_broken_bytes_and_nothing():

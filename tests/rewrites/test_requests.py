@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from explorer.corpus.corpus import Corpus, open_corpus
 from explorer.errors import CorpusError, ModelError
-from explorer.rewrites.prompting import requests as module
 from explorer.rewrites.pairs import open_pairs
+from explorer.rewrites.prompting import requests as module
 from explorer.rewrites.prompting.answer_lines import read_line
 from explorer.rewrites.prompting.chunks import Counter
 from explorer.rewrites.prompting.prompts import own, prompts

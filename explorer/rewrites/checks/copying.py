@@ -31,6 +31,7 @@ def _signal(name: str, about: str, unit: str, direction: str = "two_sided", misl
         _signal("copied_8gram_frac", "Stretches of eight words of the rewrite that stand in the original.", "fraction of the rewrite's 8-grams"),
         _signal("kept_8gram_frac", "Stretches of eight words of the original that stand in the rewrite.", "fraction of the original's 8-grams"),
         _signal("longest_copied_frac", "Words of the longest stretch that stands in both texts.", "fraction of the rewrite's words"),
+        _signal("scrambled_frac", "Neighbouring words of the rewrite that both stand in the original, but nowhere there in this order within three words.", "fraction of the rewrite's bigrams", "lower_is_better", "Some words change places in any paraphrase; shuffled words, or two names that changed places, show as more."),
     ],
 )  # fmt: skip
 def copying(original: Batch, rewrite: Batch) -> Columns:
@@ -53,6 +54,7 @@ def copying(original: Batch, rewrite: Batch) -> Columns:
         "copied_8gram_frac": _over(found.copied, b - n + 1),
         "kept_8gram_frac": _over(found.kept, a - n + 1),
         "longest_copied_frac": _over(found.longest, b),
+        "scrambled_frac": _over(found.scrambled, b - 1),
     }
 
 
