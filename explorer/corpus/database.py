@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 import polars as pl
+import pyarrow.parquet as pq
 
 from explorer.corpus.files import Shard
 from explorer.corpus.sidecars import ROW, Coverage, Sidecar
@@ -164,6 +165,17 @@ class Database:
         cursor = self._connection.cursor()
         try:
             return cursor.sql(sql, params=parameters).pl() if parameters else cursor.sql(sql).pl()
+        finally:
+            cursor.close()
+
+    def write(self, sql: str, path: str) -> None:
+        """Run a query of ours and write its rows to a Parquet file, batch by batch, in their order."""
+        cursor = self._connection.cursor()
+        try:
+            rows = cursor.sql(sql).to_arrow_reader(100_000)
+            with pq.ParquetWriter(path, rows.schema, compression="zstd") as writer:
+                for batch in rows:
+                    writer.write_batch(batch)
         finally:
             cursor.close()
 

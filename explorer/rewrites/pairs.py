@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,10 @@ import polars as pl
 import pyarrow as pa
 
 from explorer.corpus.corpus import Corpus, open_corpus
+from explorer.corpus.database import corpus_sql, quote
 from explorer.corpus.lookup import Lookup
 from explorer.corpus.roles import METHOD, ORIGINAL, REWRITE, STYLE, Roles, by_name, is_text
-from explorer.corpus.workspace import Workspace
+from explorer.corpus.workspace import Workspace, write_atomically
 from explorer.errors import ColumnNotFoundError, CorpusError
 from explorer.primitives.batch import Batch
 from explorer.rewrites.matching import Match, load_match
@@ -91,9 +93,25 @@ class Pairs(Corpus):
         originals = self.original_texts(wanted).to_pylist()
         return [(None if o is None else o.decode("utf-8", "replace"), r) for o, r in zip(originals, rewrites, strict=True)]
 
-    def score(self, signals: str | Iterable[str] = "audit", **how: Any) -> Any:
+    def score(self, signals: str | Iterable[str] = ("audit", "faithfulness"), **how: Any) -> Any:
         """Compute checks and signals for every pair that lacks them; "audit" are all checks that need no model."""
         return super().score(signals, **how)
+
+    def write_checks(self, path: str | os.PathLike[str]) -> None:
+        """Write one row a pair as Parquet: its number (``_row``), its columns but the texts, and all that was computed.
+
+        Args:
+            path: file to write, replaced once it is whole.
+
+        """
+        coverage = self.coverage()
+        texts = {self.roles.text, self.roles.original} if self.on is None else {self.roles.text}
+        left_out = ", ".join(quote(name) for name in sorted(t for t in texts if t))
+        target = Path(path).expanduser().absolute()
+        if target in {Path(s.path).absolute() for s in (*self.shards, *self.originals.shards) if not s.remote}:
+            raise CorpusError(f"{str(path)!r} is one of the files that are audited. Sources are never written to. Name another file.")
+        sql = f"SELECT * EXCLUDE ({left_out}) FROM ({corpus_sql(self.shards, coverage, coverage.columns())})"
+        write_atomically(target, lambda p: self.database.write(sql, str(p)))
 
 
 def open_pairs(

@@ -20,9 +20,11 @@ from typing import Literal, NamedTuple
 import streamlit as st
 
 from explorer.ui.format import counted, share, short
+from explorer.ui.reader import Span as Mark
 from explorer.ui.reader import glyph, text_html
 
 MOST_WORDS = 20_000  # words a side that are compared at once: 0.2 s and 50 MB
+APART = 0.3  # of the characters in common: with fewer, the words that differ are not marked where facts are
 MOST_TO_DRAW = 3_000_000  # characters of one text
 WINDOW = 40_000  # characters of both texts drawn at once
 CONTEXT = 160  # characters of an unchanged stretch that stay on either side of a change when it is folded
@@ -327,6 +329,8 @@ def side_by_side(
     found: Diff | None = None,
     fold: bool = True,
     part: int = 0,
+    marks: tuple[Sequence[Mark], Sequence[Mark]] = ((), ()),
+    apart: bool = False,
 ) -> str:
     """Two texts as HTML beside each other: escaped, struck through what only the left has, underlined what only the right has.
 
@@ -337,6 +341,8 @@ def side_by_side(
         found: how they differ, where that is known already.
         fold: leave out the middle of long stretches that are the same.
         part: which window of a long comparison (`parts`).
+        marks: stretches of each text to mark beside the differences.
+        apart: leave the differences unmarked.
 
     Returns:
         HTML that needs the style in `STYLE` and contains nothing of the texts but text.
@@ -347,8 +353,8 @@ def side_by_side(
     windows = parts(rows(a, b, found, fold=fold))
     body = []
     for row in windows[min(part, len(windows) - 1)] if windows else []:
-        for text, side, tag in ((a, row.left, "del"), (b, row.right, "ins")):
-            inside = "".join(_run(text, op, start, end, tag) for op, start, end in side)
+        for text, side, tag, spans in ((a, row.left, "del", marks[0]), (b, row.right, "ins", marks[1])):
+            inside = "".join(_run(text, op, start, end, tag, spans) for op, start, end in side)
             body.append(f'<div dir="auto">{inside}</div>')
         if row.folded:
             body.append(f'<p class="fold">{row.folded:,} characters are the same in both</p>')
@@ -357,7 +363,7 @@ def side_by_side(
         for name, text in zip(names, (left, right), strict=True)
     )
     label = escape(inert(f"{names[0]} beside {names[1]}: differences by word"), quote=True)
-    return f'<div class="diff" role="region" aria-label="{label}" tabindex="0">{heads}{"".join(body)}</div>'
+    return f'<div class="diff{" apart" if apart else ""}" role="region" aria-label="{label}" tabindex="0">{heads}{"".join(body)}</div>'
 
 
 def inert(text: str) -> str:
@@ -365,17 +371,25 @@ def inert(text: str) -> str:
     return "".join(glyph(c) or c for c in text)
 
 
-def _run(text: str, op: Op, start: int, end: int, tag: str) -> str:
+def _run(text: str, op: Op, start: int, end: int, tag: str, spans: Sequence[Mark]) -> str:
     """A stretch as HTML; white space behind a change is marked only where it is all that changes."""
     if op == "equal":
-        return text_html(text, start=start, length=end - start)
+        return text_html(text, spans, start, end - start)
     stop = start + len(text[start:end].rstrip()) if op == "replace" else end
     stop = stop if stop > start else end
-    marked = f"<{tag}>{text_html(text, start=start, length=stop - start)}</{tag}>"
-    return marked + (text_html(text, start=stop, length=end - stop) if end > stop else "")
+    marked = f"<{tag}>{text_html(text, spans, start, stop - start)}</{tag}>"
+    return marked + (text_html(text, spans, stop, end - stop) if end > stop else "")
 
 
-def draw(left: str | None, right: str | None, names: tuple[str, str], *, fold: bool, key: str) -> None:
+def draw(
+    left: str | None,
+    right: str | None,
+    names: tuple[str, str],
+    *,
+    fold: bool,
+    key: str,
+    marks: tuple[Sequence[Mark], Sequence[Mark]] = ((), ()),
+) -> None:
     """Two texts side by side with a sentence on how much differs, and a pager where they are long."""
     if max(len(left or ""), len(right or "")) > MOST_TO_DRAW:
         st.info(
@@ -393,12 +407,15 @@ def draw(left: str | None, right: str | None, names: tuple[str, str], *, fold: b
         said = "Both texts are the same, byte for byte." if left else "Both texts are empty."
     else:
         said = f"{counted(found.changes, 'change')}; {share(common or 0.0)} of the characters are in both. <del>Only left</del> · <ins>only right</ins>"
+    apart = common is not None and 0 < common < APART and any(marks)
+    if apart:
+        said = f"{share(common or 0.0)} of the characters are in both: told anew, so that only facts are marked."
     if found.aligned:
         said += f" · longer than {short(MOST_WORDS)} words: aligned by lines and sentences first"
     if found.unresolved:
         said += f", {short(found.unresolved)} characters taken as changed without a closer look"
     st.html(f'<p class="quiet diff-said">{said}</p>')
-    st.html(side_by_side(left, right, names=names, found=found, fold=fold, part=part - 1))
+    st.html(side_by_side(left, right, names=names, found=found, fold=fold, part=part - 1, marks=marks, apart=apart))
     if windows > 1:
         st.pagination(windows, default=part, key=key, max_visible_pages=7)
 

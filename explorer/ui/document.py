@@ -51,7 +51,7 @@ def read_document(corpus: Corpus, selection: Selection, row: int, what: Search) 
         if view == "Text":
             _text(row, text, what)
         elif view == "Signals":
-            _signals(corpus, selection, row, record)
+            signals(corpus, selection, row, record)
         elif view == "Metadata":
             _metadata(corpus, row, record)
         else:
@@ -201,7 +201,8 @@ def _window(row: int, text: str, spans: Sequence[Span]) -> int:
 # --- signals ---------------------------------------------------------------------------------------------------------------
 
 
-def _signals(corpus: Corpus, selection: Selection, row: int, record: dict[str, Any]) -> None:
+def signals(corpus: Corpus, selection: Selection, row: int, record: dict[str, Any]) -> None:
+    """Everything that is measured of one document, each value with its rank in the corpus and the rule on it."""
     coverage, key, text = corpus.coverage(), state.corpus_key(corpus), record.get(corpus.roles.text)
     computed = _computed(corpus, coverage, row)
     spot = st.toggle(

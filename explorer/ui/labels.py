@@ -5,7 +5,7 @@ Any page that shows a document may draw `label_buttons(row)`: it labels the docu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -18,7 +18,7 @@ from explorer.corpus.corpus import Corpus
 from explorer.corpus.search import Search, search
 from explorer.errors import ExplorerError, SelectionError
 from explorer.jobs import ENDED
-from explorer.labels import DEFAULTS, LOOK, Labels, checked_label, shares
+from explorer.labels import DEFAULTS, LOOK, VERDICTS, Labels, checked_label, shares
 from explorer.scorers import Scorer, export, load, names
 from explorer.ui import state
 from explorer.ui.errors import guarded, plain
@@ -31,6 +31,8 @@ QUEUE = 120  # documents drawn at a time
 AIM = 40  # labels that are a good start
 POOL = 200_000  # documents that a queue is chosen from
 NONE = Search("")
+CHOICES = dict(zip(DEFAULTS, "123", strict=True))
+PAIR_CHOICES = dict(zip(VERDICTS, "AXS", strict=True))  # R is the browser's
 RANDOM, UNCERTAIN, CUT, TWO, HITS, ENDS, WRONG, DONE = (
     "at random",
     "least certain",
@@ -73,9 +75,15 @@ def _labelled(key: object, _corpus: Corpus) -> pl.DataFrame:
 
 
 def label_buttons(
-    row: int, *, key: str = "label", keys: bool = True, after: Callable[[], None] | None = None, note: bool = True
+    row: int,
+    *,
+    key: str = "label",
+    keys: bool = True,
+    after: Callable[[], None] | None = None,
+    note: bool = True,
+    choices: Mapping[str, str] = CHOICES,
 ) -> str | None:
-    """Draw the buttons that label a document, with the keys 1, 2, 3 and U (undo).
+    """Draw the buttons that label a document, with their keys and U (undo).
 
     Args:
         row: number of the document.
@@ -83,6 +91,7 @@ def label_buttons(
         keys: answer to the keyboard; one set of buttons on a page at most.
         after: called once a label is given (to go to the next document).
         note: offer a remark and labels of one's own.
+        choices: labels with the key of each.
 
     Returns:
         The label that the document carries.
@@ -120,13 +129,14 @@ def label_buttons(
         st.toast(plain(said), icon=":material/label:")
     if problem := st.session_state.pop("labels_problem", None):
         st.error(plain(problem), icon=":material/error:")
-    own = [label for label in frame["label"].value_counts(sort=True)["label"].to_list() if label not in DEFAULTS][:3]
+    others = {*CHOICES, *PAIR_CHOICES, *choices}
+    own = [label for label in frame["label"].value_counts(sort=True)["label"].to_list() if label not in others][:3]
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key=f"{key}_buttons"):
-        for i, label in enumerate([*DEFAULTS, *own]):
+        for label in [*choices, *own]:
             st.button(
                 plain(label),
                 key=f"{key}_{label}",
-                shortcut=str(i + 1) if keys else None,
+                shortcut=choices.get(label) if keys else None,
                 type="primary" if label == now else "secondary",
                 on_click=give,
                 args=(None if label == now else label,),

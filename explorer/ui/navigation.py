@@ -17,6 +17,11 @@ PAGES = {
     ),
     "Decide": (
         ("filters", "Filters", "Where do I cut? Every threshold with what it keeps and drops, live."),
+        (
+            "rewrites",
+            "Rewrites",
+            "Can I trust the rewrites? Worst first, beside their originals, with what was lost and what was invented.",
+        ),
         ("labels", "Labels", "Teach it my taste: mark documents, train a scorer, and see what it would keep."),
         ("export", "Export", "Write the selection so that a trainer loads it."),
     ),

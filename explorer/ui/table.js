@@ -67,7 +67,7 @@ function open(state, index) {
 }
 
 function goToMark(step) {
-  const marks = [...document.querySelectorAll(".reader mark")]
+  const marks = [...document.querySelectorAll(".reader mark, .diff mark")]
   if (!marks.length) return
   const now = marks.findIndex((m) => m.classList.contains("now"))
   const next = marks[(now + step + marks.length) % marks.length]
