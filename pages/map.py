@@ -23,14 +23,18 @@ if place is None:
 levels = themes_map.themes(corpus)
 answer(themes_map.answer_line(corpus, place, levels))
 themes_map.forget_others(place)
-by, query = themes_map.toolbar(corpus, selection)
-hits = themes_map.found_by(corpus, query)
+held = themes_map.waits(place)
+by, query = themes_map.toolbar(corpus, selection, held=held)
+with st.container(key="map_search", gap=None):  # a place of its own: what moves in the order of elements is drawn anew, the map too
+    hits = themes_map.found_by(corpus, query)
 with st.container(key="map_split"):
     left, right = st.columns([5, 3], gap="medium")
     with left, guarded("drawing the map"):
         themes_map.draw_map(corpus, selection, place, by, hits)
-    with right:
-        themes_map.beside(corpus, selection, place, hits, query)
-themes_map.pointed_at(corpus, place)
-if levels:
-    themes_map.below(corpus, selection, place, levels)
+    if not held:
+        with right:
+            themes_map.beside(corpus, selection, place, hits, query)
+if not held:
+    themes_map.pointed_at(corpus, place)
+    if levels:
+        themes_map.below(corpus, selection, levels)

@@ -58,12 +58,13 @@ def run(app: Path) -> None:
         if problem is not None:
             st.warning(f"The link's filters were not used. {errors.plain(str(problem))}", icon=":material/link_off:")
     complete = None
+    st.session_state.unfinished = False
     with guarded("drawing the selection bar"):
-        complete = _selection_bar(corpus)
+        complete = _selection_bar(corpus, page.url_path == "map" and "bar_save" not in st.session_state)
     with suppress(StopException), guarded(f"drawing {page.title}"):
         page.run()
-    if complete is not None:
-        with guarded("counting tokens"):
+    if complete is not None and not st.session_state.unfinished:
+        with guarded("completing the selection bar"):
             complete()
 
 
@@ -184,11 +185,15 @@ def _tail(path: Path) -> str:
 # --- selection bar ---------------------------------------------------------------------------------------------------------
 
 
-def _selection_bar(corpus: Corpus) -> Callable[[], None] | None:
-    """Draw the bar; what completes it when the page has been drawn, None where it is complete."""
+def _selection_bar(corpus: Corpus, hold: bool) -> Callable[[], None] | None:
+    """Draw the bar; what completes it when the page has been drawn, None where it is complete.
+
+    ``hold`` leaves out its buttons until then: a new browser takes half a second to draw them, and the map may be what it should draw first.
+    """
     filters = state.current_filters()
     late = not filters and len(corpus) > MANY  # the page has no use for what is counted then, and need not wait for it
-    with st.container(horizontal=True, vertical_alignment="center", key="selection_bar", gap="xsmall"):
+    bar = st.container(horizontal=True, vertical_alignment="center", key="selection_bar", gap="xsmall")
+    with bar:
         slot = st.container(width="stretch")
         line = slot.empty()
 
@@ -203,7 +208,7 @@ def _selection_bar(corpus: Corpus) -> Callable[[], None] | None:
             line.html(_bar_line(_said(found, filters, len(corpus), f"{noun(corpus)}s")))
             return found is not None
 
-        def complete() -> None:
+        def count() -> None:
             if not say(0.4):
                 with slot:
                     watch(state.counting())
@@ -211,39 +216,50 @@ def _selection_bar(corpus: Corpus) -> Callable[[], None] | None:
         if late:
             late = not say(0)
         else:
-            complete()
-        last = state.next_undo()
-        # both are always there, so that no button moves, or is drawn anew, under the hand that clicks it
-        st.button(
-            "Clear",
-            key="bar_clear",
-            on_click=state.set_filters,
-            args=(Filters(), "Clear"),
-            disabled=not filters,
-            help="Keep every document again",
-            type="tertiary",
-        )
-        st.button(
-            "Undo",
-            key="bar_undo",
-            on_click=_undo,
-            disabled=last is None,
-            help="Nothing to take back" if last is None else f"Take back: {errors.plain(last or 'the last change')}",
-            type="tertiary",
-        )
-        with st.popover(
-            "Save", type="tertiary", help="Save the selection by name, or load one", key="bar_save", on_change="rerun"
-        ) as saving:
-            if saving.open:
-                _save_and_load(corpus)
-        with st.popover(
-            "Copy as", type="tertiary", help="The same selection as SQL, Python, command or link", key="bar_copy", on_change="rerun"
-        ) as copying:
-            if copying.open:
-                _copy_as()
-        if has_page("export") and st.button("Export", key="bar_export", type="primary", help="Write the selection for a trainer"):
-            go("export")
-    return complete if late else None
+            count()
+        if not hold:
+            _bar_buttons(corpus, filters)
+
+    def complete() -> None:
+        if hold:
+            with bar:
+                _bar_buttons(corpus, filters)
+        if late:
+            count()
+
+    return complete if late or hold else None
+
+
+def _bar_buttons(corpus: Corpus, filters: Filters) -> None:
+    last = state.next_undo()
+    # both are always there, so that no button moves, or is drawn anew, under the hand that clicks it
+    st.button(
+        "Clear",
+        key="bar_clear",
+        on_click=state.set_filters,
+        args=(Filters(), "Clear"),
+        disabled=not filters,
+        help="Keep every document again",
+        type="tertiary",
+    )
+    st.button(
+        "Undo",
+        key="bar_undo",
+        on_click=_undo,
+        disabled=last is None,
+        help="Nothing to take back" if last is None else f"Take back: {errors.plain(last or 'the last change')}",
+        type="tertiary",
+    )
+    with st.popover("Save", type="tertiary", help="Save the selection by name, or load one", key="bar_save", on_change="rerun") as saving:
+        if saving.open:
+            _save_and_load(corpus)
+    with st.popover(
+        "Copy as", type="tertiary", help="The same selection as SQL, Python, command or link", key="bar_copy", on_change="rerun"
+    ) as copying:
+        if copying.open:
+            _copy_as()
+    if has_page("export") and st.button("Export", key="bar_export", type="primary", help="Write the selection for a trainer"):
+        go("export")
 
 
 def _undo() -> None:

@@ -18,7 +18,7 @@ from explorer.corpus.search import Search
 from explorer.errors import ExplorerError
 from explorer.jobs import ENDED, Job
 from explorer.registry import find_signal
-from explorer.selection.filters import as_filters
+from explorer.selection.filters import Filters, as_filters
 from explorer.selection.region import Region, quote_short
 from explorer.selection.selection import Selection
 from explorer.ui import errors, link, state
@@ -40,7 +40,7 @@ from explorer.ui.scatter import (
     Title,
     cards,
     draw_order,
-    drawn_once,
+    has_drawn,
     scatter,
     wire,
 )
@@ -116,7 +116,7 @@ def placed(corpus: Corpus) -> Placed | None:
     return found if found.points.of else None
 
 
-@st.cache_resource(max_entries=3, show_spinner="Placing the documents …")
+@st.cache_resource(max_entries=3, show_spinner=False)
 def _placed(key: object, _corpus: Corpus, columns: tuple[str, str]) -> Placed:
     x, y = (_corpus.columns.numbers(c) for c in columns)
     return Placed(columns, x, y, draw_order(x, y, _corpus.columns.strata("source") if len(x) > MOST_POINTS else None))
@@ -162,6 +162,17 @@ def _visible(text: str) -> str:
     return "".join(glyph(c) or c for c in " ".join(text.split()))[:80]
 
 
+def prepare(corpus: Corpus) -> None:
+    """Compute, outside of any page, what the first look at the map would wait for."""
+    place = placed(corpus)
+    if place is None:
+        return
+    levels = themes(corpus)
+    _titles(_titles_key(corpus, place), place, levels)
+    by = colour_choices(corpus, corpus.select(Filters()))[0]
+    _colours(_colours_key(corpus, place, by), corpus, by, place, None, levels)
+
+
 # --- the map ---------------------------------------------------------------------------------------------------------------
 
 
@@ -175,30 +186,39 @@ def colour_choices(corpus: Corpus, selection: Selection) -> list[str]:
     return groups + [name for name in numeric if name not in hidden]
 
 
-def choice_label(choice: str) -> str:
-    """How a choice of `colour_choices` reads."""
-    return {"cluster_top": "theme", "cluster": "finer theme", "kept": "kept or dropped"}.get(choice, choice)
+def choice_label(choice: str, choices: Sequence[str]) -> str:
+    """How one of the `colour_choices` reads."""
+    return {"cluster_top": "theme", "cluster": "finer theme" if "cluster_top" in choices else "theme", "kept": "kept or dropped"}.get(
+        choice, choice
+    )
 
 
-def draw_map(corpus: Corpus, selection: Selection, place: Placed, by: str, hits: np.ndarray) -> None:
+def draw_map(corpus: Corpus, selection: Selection, place: Placed, by: str, hits: np.ndarray | None) -> None:
     """Draw the points in the colours of ``by``; documents in ``hits`` are ringed."""
     points = place.points
     kept = selection.mask()[points.rows] if selection.filters else None
     levels = themes(corpus)
-    key = (state.corpus_key(corpus), place.columns, by, link.encode(selection.filters) if by == "kept" else "")
-    ringed = hits[np.isfinite(place.x[hits]) & np.isfinite(place.y[hits])]
+    ringed = [] if hits is None else hits[np.isfinite(place.x[hits]) & np.isfinite(place.y[hits])]
     note = f"showing {short(len(points))} of {short(points.of)}, a sample of every source in proportion" if len(points) < points.of else ""
     scatter(
         points,
-        _colours(key, corpus, by, place, kept, levels),
+        _colours(_colours_key(corpus, place, by, link.encode(selection.filters) if by == "kept" else ""), corpus, by, place, kept, levels),
         key=KEY,
         title=f"Map of {exact(len(points))} documents; documents about the same thing lie side by side. The list beside it holds what is in view.",
         kept=kept,
-        titles=_titles((state.corpus_key(corpus), place.columns), place, levels),
+        titles=_titles(_titles_key(corpus, place), place, levels),
         hits=[(float(place.x[r]), float(place.y[r])) for r in ringed],
         note=note,
         height=HEIGHT,
     )
+
+
+def _colours_key(corpus: Corpus, place: Placed, by: str, filters: str = "") -> tuple[Any, ...]:
+    return state.corpus_key(corpus), place.columns, by, filters
+
+
+def _titles_key(corpus: Corpus, place: Placed) -> tuple[Any, ...]:
+    return state.corpus_key(corpus), place.columns
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -328,7 +348,14 @@ def happened(event: ScatterEvent) -> None:
         now.map_page = 1
 
 
-def beside(corpus: Corpus, selection: Selection, place: Placed, hits: np.ndarray, query: str) -> None:
+def waits(place: Placed) -> bool:
+    """Whether the rest of the page is held back: under many points it comes when they are drawn, for it takes a browser as long as they do."""
+    held = len(place.points) >= MANY and not has_drawn(place.points, key=KEY)
+    st.session_state.unfinished = held
+    return held
+
+
+def beside(corpus: Corpus, selection: Selection, place: Placed, hits: np.ndarray | None, query: str) -> None:
     """Receive what happens on the map, list what is inside, and read a document; drawn again by itself when something happens."""
 
     @st.fragment
@@ -343,7 +370,8 @@ def beside(corpus: Corpus, selection: Selection, place: Placed, hits: np.ndarray
         wire(points, key=KEY, drawn=drawn, on_event=happened, opened=at)
         with guarded("listing what is inside"):
             rows = _shown(corpus, selection, place, drawn, hits, query)
-            _listing(corpus, selection, rows, row)
+            if rows is not None:
+                _listing(corpus, selection, rows, row)
         if row is not None:
             with st.container(key="map_reader"), guarded("reading a document"):
                 st.button("Close", key="map_close", type="tertiary", on_click=lambda: st.session_state.pop("map_row", None))
@@ -375,8 +403,8 @@ def pointed_at(corpus: Corpus, place: Placed) -> None:
     answer()
 
 
-def _shown(corpus: Corpus, selection: Selection, place: Placed, drawn: Drawn, hits: np.ndarray, query: str) -> np.ndarray:
-    """Numbers of the documents that the list is of, said in its head with what can be done with them."""
+def _shown(corpus: Corpus, selection: Selection, place: Placed, drawn: Drawn, hits: np.ndarray | None, query: str) -> np.ndarray | None:
+    """Numbers of the documents that the list is of, said in its head with what can be done with them; None while they are looked for."""
     now = st.session_state
     choices = (["hits"] if query else []) + (["region"] if drawn.region else []) + ["view"]
     if now.get("map_shown") not in choices:
@@ -385,8 +413,9 @@ def _shown(corpus: Corpus, selection: Selection, place: Placed, drawn: Drawn, hi
         labels = {"hits": "found", "region": "inside", "view": "in view"}
         st.segmented_control("List", choices, format_func=labels.__getitem__, key="map_shown", label_visibility="collapsed", required=True)
     if now.map_shown == "hits":
+        found = "Looking for the documents" if hits is None else f"<b>{exact(len(hits))}</b>"
         st.html(
-            f'<p class="inside"><span class="head"><b>{exact(len(hits))}</b> nearest to “{escape(_visible(query))}”, best first</span></p>'
+            f'<p class="inside"><span class="head">{found} nearest to “{escape(_visible(query))}”{" …" if hits is None else ""}</span></p>'
         )
         return hits
     region: Region | None = drawn.region if now.map_shown == "region" else now.get("map_view")
@@ -477,7 +506,7 @@ def _listing(corpus: Corpus, selection: Selection, rows: np.ndarray, row: int | 
 
     with st.container(height=300 if row is not None else 430, border=False, key="map_listing"):
         document_list(
-            lines, [], key=f"{KEY}_list", opened=row, page=page, pages=pages, group="source", title="a random draw" if len(rows) > PAGE else "text",
+            lines, [], key=f"{KEY}_list", opened=row, page=page, pages=pages, group="source", title="best first" if now.map_shown == "hits" else "a random draw" if len(rows) > PAGE else "text",
             on_open=opened, on_page=turn,
         )  # fmt: skip
     if pages > 1:
@@ -506,8 +535,8 @@ def _texts(key: tuple[Any, ...], rows: tuple[int, ...], _corpus: Corpus) -> list
 # --- search by meaning -----------------------------------------------------------------------------------------------------
 
 
-def found_by(corpus: Corpus, query: str) -> np.ndarray:
-    """Numbers of the documents nearest to a query, best first; none while they are looked for, or with the reason shown when that fails."""
+def found_by(corpus: Corpus, query: str) -> np.ndarray | None:
+    """Numbers of the documents nearest to a query, best first; None while they are looked for, none with the reason shown when that fails."""
     nothing = np.zeros(0, np.int64)
     if not query.strip():
         return nothing
@@ -515,8 +544,8 @@ def found_by(corpus: Corpus, query: str) -> np.ndarray:
 
     future = later(("map search", state.corpus_key(corpus), _embedded(corpus), query), lambda: by_meaning(corpus, query, HITS), WAIT)
     if not future.done():
-        watch(future, caption="searching by meaning …")
-        return nothing
+        watch(future)
+        return None
     error = future.exception()
     if isinstance(error, ExplorerError | ImportError):
         errors.show(error)
@@ -535,14 +564,13 @@ def _embedded(corpus: Corpus) -> int:
 # --- themes ----------------------------------------------------------------------------------------------------------------
 
 
-def below(corpus: Corpus, selection: Selection, place: Placed, levels: Sequence[Themes]) -> None:
-    """The themes as a table, drawn again by itself; under a map of many points it comes when they are there: it takes a browser as long."""
+def below(corpus: Corpus, selection: Selection, levels: Sequence[Themes]) -> None:
+    """The themes as a table, drawn again by itself."""
 
     @st.fragment
     def draw() -> None:
-        if len(place.points) < MANY or drawn_once(place.points, key=KEY):
-            with guarded("drawing the themes"):
-                theme_table(corpus, selection, levels)
+        with guarded("drawing the themes"):
+            theme_table(corpus, selection, levels)
 
     draw()
 
@@ -764,19 +792,22 @@ def style() -> None:
 Toolbar = tuple[str, str]
 
 
-def toolbar(corpus: Corpus, selection: Selection) -> Toolbar:
-    """What to colour by, and what to look for by meaning."""
+def toolbar(corpus: Corpus, selection: Selection, *, held: bool = False) -> Toolbar:
+    """What to colour by, and what to look for by meaning; while it is held back, its place and what is chosen already."""
     choices = colour_choices(corpus, selection)
     if st.session_state.get("map_by") not in choices:
         st.session_state.map_by = choices[0]
+    place = st.container(horizontal=True, vertical_alignment="center", gap="small", key="map_controls")
+    if held:
+        return str(st.session_state.map_by), ""
     vectors = _embedded(corpus)
 
     def searched() -> None:
         st.session_state.map_shown = "hits" if st.session_state.map_query.strip() else "view"
         st.session_state.map_page = 1
 
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        by = st.selectbox("Colour by", choices, key="map_by", format_func=lambda c: f"coloured by {choice_label(c)}", label_visibility="collapsed", width=260, persist_state="session")  # fmt: skip
+    with place:
+        by = st.selectbox("Colour by", choices, key="map_by", format_func=lambda c: f"coloured by {choice_label(c, choices)}", label_visibility="collapsed", width=260, persist_state="session")  # fmt: skip
         query = st.text_input(
             "Search by meaning", key="map_query", placeholder="Search by meaning" if vectors else "Search by meaning needs embeddings", width=320,
             label_visibility="collapsed", disabled=not vectors, on_change=searched, persist_state="session",

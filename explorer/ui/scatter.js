@@ -1,7 +1,6 @@
 // The map: millions of points, drawn by density when they are far and as discs when they are near (scatter.py says what is sent).
 //
-// One module plays every part, because a map is several messages: layers of bytes (positions, colours, flags: each sent once), the
-// map itself, the wire that carries what the reader did to Python, and the cards of the documents pointed at. They meet by key.
+// A map is several messages, so that each is sent only when it changes: the picture here, and its parts in scatter_parts.js. They meet by key.
 //
 // Points come in random order, so any first part of them is a fair sample: a moving map draws as many as fit into a frame, and when
 // it rests the others follow. Colours and counts are summed in float, and one pass turns sums into a picture: it does not depend on
@@ -13,34 +12,16 @@ const NONE = 255; // code of a point without a class or value
 const KEPT = 1, INSIDE = 2; // flags of a point
 const REACH = 14; // pixels within which a point is meant
 const DEVIATION = 0.0015, MOST_VERTICES = 48; // of a lasso on its way to Python, which simplifies it by the same rule
-const MOST_CARDS = 4000; // documents whose first lines are remembered
-const SAMPLE = 120_000; // points that stand for all when densities are measured
+const DELIVERIES = 3, PATIENCE = 2000; // times that Python is told what the reader did, and milliseconds between them
+const SAMPLE = 60_000; // points that stand for all when densities are measured
 const PRESENT = 120; // milliseconds between two pictures of a map that is not whole yet, where a picture takes as long as many points
 
-export default function ({ data, parentElement, setStateValue, setTriggerValue }) {
+export default function ({ data, parentElement }) {
   const root = parentElement.querySelector("#scatter");
   if (!root || !data) return;
-  if (ArrayBuffer.isView(data)) return receive(data);
-  const meeting = meetingOf(data.map);
-  if (data.role === "wire") {
-    meeting.send = (message) => setTriggerValue("event", message);
-    meeting.state = data;
-    meeting.scatter?.adopt(data);
-    return () => { meeting.send = null; };
-  }
-  if (data.role === "cards") {
-    meeting.ask = (stamp, points) => setTriggerValue("asked", { stamp, points });
-    if (meeting.cards.size > MOST_CARDS) meeting.cards.clear();
-    for (const [i, card] of Object.entries(data.cards)) meeting.cards.set(`${data.stamp}:${i}`, card);
-    meeting.scatter?.answered();
-    return () => { meeting.ask = null; };
-  }
-  if (data.role === "drawn") {
-    meeting.tell = data.known ? null : (stamp) => setStateValue("drawn", stamp);
-    if (meeting.scatter?.root.dataset.ready === "1") meeting.tell?.(meeting.scatter.pointsStamp);
-    return () => { meeting.tell = null; };
-  }
-  let scatter = meeting.scatter;
+  if (!meetings.has(data.map)) meetings.set(data.map, { layers: {}, cards: new Map(), scatter: null, send: null, unsent: null, ask: null, state: null });
+  const meeting = meetings.get(data.map);
+  let { scatter } = meeting;
   if (!scatter || scatter.root !== root) {
     scatter?.close();
     scatter = meeting.scatter = new Scatter(root, meeting, data.painter);
@@ -49,25 +30,6 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
   return () => {
     scatter.close();
     meeting.scatter = null;
-  };
-}
-
-function meetingOf(key) {
-  if (!meetings.has(key)) meetings.set(key, { layers: {}, cards: new Map(), scatter: null, send: null, ask: null, state: null });
-  return meetings.get(key);
-}
-
-// A layer: uint32 length of the JSON that follows, the JSON, then the bytes.
-function receive(data) {
-  const size = new DataView(data.buffer, data.byteOffset).getUint32(0, true);
-  const head = JSON.parse(new TextDecoder().decode(data.subarray(4, 4 + size)));
-  const meeting = meetingOf(head.map);
-  if (meeting.layers[head.layer]?.stamp !== head.stamp) {
-    meeting.layers[head.layer] = { ...head, bytes: data.slice(4 + size) };
-    meeting.scatter?.layer(head.layer);
-  }
-  return () => {
-    if (meeting.layers[head.layer]?.stamp === head.stamp) delete meeting.layers[head.layer];
   };
 }
 
@@ -207,7 +169,7 @@ void main() {
 
 class GlPainter {
   constructor(canvas, asked) {
-    const gl = (this.gl = canvas.getContext("webgl2", { antialias: false, depth: false, alpha: true, premultipliedAlpha: true, powerPreference: "high-performance" }));
+    const gl = (this.gl = canvas.getContext("webgl2", { failIfMajorPerformanceCaveat: !asked, antialias: false, depth: false, alpha: true, premultipliedAlpha: true, powerPreference: "high-performance" }));
     if (!gl) throw new Error("no WebGL2");
     const float = gl.getExtension("EXT_color_buffer_float") && gl.getExtension("EXT_float_blend");
     if (!float && !gl.getExtension("EXT_color_buffer_float") && !gl.getExtension("EXT_color_buffer_half_float")) throw new Error("no float targets");
@@ -386,7 +348,8 @@ class PlanePainter {
   draw(view, from, to, list) {
     const { xy, codes, flags, colours, sums, greys } = this, { width: w, height: h } = this.canvas, { need } = view;
     const zoom = view.scale * view.ratio, left = w / 2 - view.x * zoom, top = h / 2 + view.y * zoom, size = view.size * view.ratio;
-    const disc = size >= 2.6, side = disc ? Math.ceil(size) + 1 : Math.round(size), half = disc ? size / 2 + 0.5 : (side - 1) / 2;
+    if (size < 2.6) return this.squares(from, to, list, need, zoom, left, top, Math.round(size));
+    const side = Math.ceil(size) + 1, half = size / 2 + 0.5;
     for (let k = from; k < to; k++) {
       const i = list ? list[k] : k, fx = xy[2 * i] * zoom + left, fy = top - xy[2 * i + 1] * zoom;
       const x0 = Math.floor(fx - half), y0 = Math.floor(fy - half);
@@ -396,12 +359,8 @@ class PlanePainter {
       const x1 = Math.min(w, x0 + side), y1 = Math.min(h, y0 + side);
       for (let y = Math.max(0, y0); y < y1; y++) {
         for (let x = Math.max(0, x0); x < x1; x++) {
-          let weight = 1;
-          if (disc) {
-            weight = size / 2 + 0.5 - Math.sqrt((x + 0.5 - fx) ** 2 + (y + 0.5 - fy) ** 2);
-            if (weight <= 0) continue;
-            if (weight > 1) weight = 1;
-          }
+          const weight = Math.min(1, size / 2 + 0.5 - Math.sqrt((x + 0.5 - fx) ** 2 + (y + 0.5 - fy) ** 2));
+          if (weight <= 0) continue;
           const at = y * w + x;
           if (on) {
             sums[4 * at] += red * weight;
@@ -409,6 +368,27 @@ class PlanePainter {
             sums[4 * at + 2] += blue * weight;
             sums[4 * at + 3] += weight;
           } else greys[at] += weight;
+        }
+      }
+    }
+  }
+
+  // Points too small to be round, as the million of a whole map are; those that the edge cuts are left out.
+  squares(from, to, list, need, zoom, left, top, side) {
+    const { xy, codes, flags, colours, sums, greys } = this, { width: w, height: h } = this.canvas, half = (side - 1) / 2;
+    for (let k = from; k < to; k++) {
+      const i = list ? list[k] : k, x0 = Math.floor(xy[2 * i] * zoom + left - half), y0 = Math.floor(top - xy[2 * i + 1] * zoom - half);
+      if (!(x0 >= 0 && y0 >= 0 && x0 + side <= w && y0 + side <= h)) continue;
+      const c = 4 * codes[i], on = (flags[i] & need) === need && colours[c + 3] > 127;
+      const red = colours[c], green = colours[c + 1], blue = colours[c + 2];
+      for (let at = y0 * w + x0, y = 0; y < side; y++, at += w - side) {
+        for (let x = 0; x < side; x++, at++) {
+          if (on) {
+            sums[4 * at] += red;
+            sums[4 * at + 1] += green;
+            sums[4 * at + 2] += blue;
+            sums[4 * at + 3]++;
+          } else greys[at]++;
         }
       }
     }
@@ -512,7 +492,7 @@ class Scatter {
     this.meeting = meeting;
     this.view = { x: 0, y: 0, scale: 1, ratio: 1, size: 2, need: 0 };
     this.n = 0;
-    this.chunk = 200_000;
+    this.chunk = 500_000;
     this.tool = "pan";
     this.off = new Set();
     this.sequence = 0;
@@ -591,7 +571,7 @@ class Scatter {
     this.closed = true;
     if (this.grid) this.grid.closed = true;
     cancelAnimationFrame(this.waiting);
-    for (const timer of [this.clicking, this.resting, this.asking]) clearTimeout(timer);
+    for (const timer of [this.clicking, this.resting, this.asking, this.delivering]) clearTimeout(timer);
     this.watch.disconnect();
     this.painter.close();
   }
@@ -639,6 +619,7 @@ class Scatter {
       this.painter.codes = this.codes;
     } else {
       const { bytes } = layer, all = !bytes.length;
+      if (all && !this.dims) return;
       for (let i = 0; i < this.n; i++) this.flags[i] = (this.flags[i] & ~KEPT) | (all || (bytes[i >> 3] >> (i & 7)) & 1);
       this.dims = !all;
       this.painter.flags = this.flags;
@@ -687,6 +668,7 @@ class Scatter {
 
   adopt(state) {
     this.opened = state.opened;
+    if (state.sequence >= this.meeting.unsent?.sequence) this.meeting.unsent = null;
     if (state.sequence >= this.sequence) {
       this.sequence = state.sequence;
       const now = state.region ? { kind: state.region.kind, points: state.region.points } : null;
@@ -1203,7 +1185,8 @@ class Scatter {
     clearTimeout(this.asking);
     this.overlay();
     this.showCard();
-    if (i !== null && !this.meeting.cards.has(`${this.pointsStamp}:${i}`)) this.asking = setTimeout(() => this.ask(i), 110);
+    const pause = Math.max(110, (this.saidAt ?? -1e9) + 500 - performance.now()); // what the reader did goes first
+    if (i !== null && !this.meeting.cards.has(`${this.pointsStamp}:${i}`)) this.asking = setTimeout(() => this.ask(i), pause);
   }
 
   // Ask for the documents around the pointer together, so that the next one pointed at is there already.
@@ -1259,7 +1242,18 @@ class Scatter {
 
   say(kind, message) {
     this.sequence = Math.max(this.sequence + 1, Date.now());
-    this.meeting.send?.({ kind, sequence: this.sequence, stamp: this.pointsStamp, ...message });
+    const said = { kind, sequence: this.sequence, stamp: this.pointsStamp, ...message };
+    this.meeting.unsent = said;
+    this.deliver(DELIVERIES);
+  }
+
+  // Until Python says that it has heard: the wire of a large map comes after it, and Streamlit runs one fragment alone when two speak at once.
+  deliver(times) {
+    clearTimeout(this.delivering);
+    if (this.closed || !this.meeting.unsent) return;
+    this.saidAt = performance.now();
+    this.meeting.send?.(this.meeting.unsent);
+    if (times > 1) this.delivering = setTimeout(() => this.deliver(times - 1), PATIENCE);
   }
 }
 

@@ -42,6 +42,8 @@ _component = st.components.v2.component(
     js=(_HERE / "scatter.js").read_text(encoding="utf-8"),
     css=(_HERE / "scatter.css").read_text(encoding="utf-8"),
 )
+# The script of a component travels with each of its elements: that of the parts is short.
+_part = st.components.v2.component("corpus_explorer_scatter_part", js=(_HERE / "scatter_parts.js").read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +108,7 @@ class Colours:
     dims: bool = True
 
     def legend(self) -> dict[str, Any]:
-        """As ``scatter.js`` reads it."""
+        """As ``scatter.js` and `scatter_parts.js`` reads it."""
         said: dict[str, Any] = {"name": self.name, "about": self.about}
         if self.items:
             return said | {"kind": "classes", "items": [vars(item) for item in self.items]}
@@ -225,7 +227,7 @@ def scatter(
             ("codes", np.ascontiguousarray(colours.codes, np.uint8)),
             ("kept", np.zeros(0, np.uint8) if kept is None or kept.all() else np.packbits(kept, bitorder="little")),
         ):
-            _component(data=encode(key, layer, array, points.stamp), key=f"{key}_{layer}")
+            _part(data=encode(key, layer, array, points.stamp), key=f"{key}_{layer}")
     _component(
         key=f"{key}_map",
         data={
@@ -264,7 +266,7 @@ def wire(
 
     region = {"kind": drawn.kind, "points": [list(p) for p in drawn.region.outline()]} if drawn.region else None
     with st.container(key=f"{key}_wiring", gap=None):
-        _component(
+        _part(
             key=f"{key}_wire",
             data={"role": "wire", "map": key, "region": region, "sequence": drawn.sequence, "opened": list(opened) if opened else None},
             on_event_change=changed,
@@ -289,7 +291,7 @@ def cards(points: Points, describe: Callable[[np.ndarray], Sequence[Card]], *, k
     wanted: list[int] = [i for i in st.session_state.get(waiting, []) if i < len(points)]
     found = describe(points.rows[wanted]) if wanted else []
     with st.container(key=f"{key}_carding", gap=None):
-        _component(
+        _part(
             key=f"{key}_cards",
             data={
                 "role": "cards",
@@ -301,8 +303,8 @@ def cards(points: Points, describe: Callable[[np.ndarray], Sequence[Card]], *, k
         )
 
 
-def drawn_once(points: Points, *, key: str) -> bool:
-    """Whether the browser has drawn the points; inside a fragment, which runs again when it has.
+def has_drawn(points: Points, *, key: str) -> bool:
+    """Whether the browser has drawn the points, or has been long about it; the page runs again when it has.
 
     Args:
         points: what is drawn.
@@ -312,12 +314,12 @@ def drawn_once(points: Points, *, key: str) -> bool:
     name = f"{key}_whole"
     known = st.session_state.get(name, {}).get("drawn") == points.stamp
     with st.container(key=f"{key}_waiting", gap=None):
-        _component(key=name, data={"role": "drawn", "map": key, "known": known}, on_drawn_change=lambda: None)
+        _part(key=name, data={"role": "drawn", "map": key, "stamp": points.stamp, "known": known}, on_drawn_change=lambda: None)
     return known
 
 
 def encode(key: str, layer: str, array: np.ndarray, points: str) -> bytes:
-    """A layer as ``scatter.js`` reads it; ``points`` is the stamp of the points it belongs to."""
+    """A layer as ``scatter.js` and `scatter_parts.js`` reads it; ``points`` is the stamp of the points it belongs to."""
     stamp = points if layer == "points" else f"{points}-{_stamp(array)}"
     head = json.dumps({"map": key, "layer": layer, "stamp": stamp, "points": points}).encode()
     return struct.pack("<I", len(head)) + head + array.tobytes()

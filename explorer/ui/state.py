@@ -61,9 +61,22 @@ class Counts:
 def start(app: Path) -> None:
     """Note what the app was started with, and which side of it a link shows; later runs of a session keep what was opened since."""
     if "sides" not in st.session_state:
-        ours = bool(sys.argv) and Path(sys.argv[0]).absolute() == app.absolute()
-        st.session_state.sides = read(sys.argv[1:] if ours else [], app)
+        st.session_state.sides = started_with(app)
         turn_to(st.query_params.get(SIDE, ""))
+
+
+def started_with(app: Path) -> Sides:
+    """What the command that started the app named."""
+    ours = bool(sys.argv) and Path(sys.argv[0]).absolute() == app.absolute()
+    return read(sys.argv[1:] if ours else [], app)
+
+
+def open_ahead(app: Path) -> Corpus | None:
+    """What the first browser will look at, opened before it asks; None where the files lie elsewhere and are not read unasked."""
+    place = started_with(app).documents
+    if place is None or any("://" in path for path in place.paths):
+        return None
+    return _open(place)[0]
 
 
 def current_sides() -> Sides:
@@ -114,13 +127,29 @@ def current_corpus() -> Corpus:
     """
     place = current_place()
     corpus, stamp = _open(place)
-    if _stamp(corpus) != stamp:
+    if files_stamp(corpus) != stamp:
         # A file was replaced while it was open: row numbers and footers no longer hold, so everything is read anew.
         _open.clear(place)
         corpus, _ = _open(place)
     if corpus.pairing and current_sides().rewrites is None:
         st.session_state.sides = sides_of(_said(place, corpus))
     return corpus
+
+
+def corpus_of(side: str) -> Corpus | None:
+    """The documents or the rewrites, whichever of them is looked at; None where they are not open."""
+    if side == current_sides().at:
+        return current_corpus()
+    place = getattr(current_sides(), side)
+    return None if place is None else _open(place)[0]
+
+
+def filters_of(side: str) -> Filters:
+    """The filters of the documents or of the rewrites, whichever of them is looked at."""
+    if side == current_sides().at:
+        return current_filters()
+    found: Filters = st.session_state.get("of_sides", {}).get(side, {}).get("filters", Filters())
+    return found
 
 
 def open_place(place: Place) -> Corpus:
@@ -157,10 +186,10 @@ def set_roles(**roles: str) -> None:
 @st.cache_resource(max_entries=4, show_spinner="Reading the footers of the Parquet files …")
 def _open(place: Place) -> tuple[Corpus, int]:
     corpus = place.open()
-    return corpus, _stamp(corpus)
+    return corpus, files_stamp(corpus)
 
 
-def _stamp(corpus: Corpus) -> int:
+def files_stamp(corpus: Corpus) -> int:
     """Changes when a local file does; as cheap as one look at each directory entry."""
     seen = []
     for shard in corpus.shards:

@@ -472,6 +472,8 @@ def test_under_a_large_map_the_table_of_themes_follows_and_the_rest_is_as_under_
     tab.goto(f"{serve(tmp_path / 'large.parquet')}/map")
     expect(table).to_be_visible(timeout=60_000)
     assert tab.locator("#scatter[data-ready]").get_attribute("data-drawn") == str(n)
+    expect(tab.get_by_role("button", name="Save")).to_be_visible()  # the bar and the controls were held back for the points
+    expect(tab.get_by_role("combobox", name="Colour by")).to_be_visible()
     box = tab.locator("#scatter .stage").bounding_box()
     x, y = box["x"] + box["width"] * 0.4, box["y"] + box["height"] * 0.5
     tab.keyboard.down("Shift")
@@ -497,7 +499,7 @@ def test_a_click_opens_the_document_and_its_markup_is_text(tab: playwright.Page,
     tab.wait_for_selector(IDLE)
     tab.locator("#scatter .stage").focus()
     tab.keyboard.press("Enter")
-    playwright.expect(tab.locator(".st-key-map_reader .reader")).to_contain_text("Document")
+    playwright.expect(tab.locator(".st-key-map_reader .reader")).to_contain_text("Document", timeout=20_000)
     tab.locator(".st-key-map_listing #list .line").nth(3).click()
     playwright.expect(tab.locator(".st-key-map_listing #list .line.open")).to_have_count(1)
     assert tab.evaluate("window.pwned") is None

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.web.server.app_discovery import discover_asgi_app
 
-from explorer.ui.server import FromMemory, prepared
+from explorer.ui.server import FromMemory, prepared, send_at_once
 
 APP = Path(__file__).parents[2] / "app.py"
 
@@ -25,13 +27,23 @@ def test_before_the_first_answer_the_pages_are_ours_and_their_modules_loaded(mon
     monkeypatch.setattr(PagesManager, "uses_pages_directory", None)
 
     async def life() -> None:
-        async with prepared(None):
+        async with prepared(SimpleNamespace(script_path=APP)):
             assert PagesManager.uses_pages_directory is False
             assert {"pandas", "explorer.ui.map", "explorer.ui.overview"} <= sys.modules.keys()
             assert gc.get_freeze_count() > 10_000
         assert gc.get_freeze_count() == 0
 
     asyncio.run(life())
+
+
+def test_connections_send_without_waiting():
+    with socket.socket() as listening, socket.socket() as plain:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        send_at_once()
+        with socket.create_connection(listening.getsockname()), listening.accept()[0] as taken:
+            assert taken.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        assert not plain.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_the_library_alone_needs_no_server():
