@@ -1,14 +1,15 @@
-"""Write the pages that the code itself tells: ``signals.md``, ``commands.md`` and the executed tour.
+"""Write the pages that the code itself tells: ``signals.md``, ``checks.md``, ``commands.md``, ``manifest.schema.json`` and the executed tour.
 
-    python docs/generate.py             # docs/signals.md and docs/commands.md
+    python docs/generate.py             # everything but the tour
     python docs/generate.py --notebook  # docs/tour.ipynb from docs/tour.py as well, executed (half a minute)
 
-A test compares the two pages with what would be written now.
+Tests compare the pages with what would be written now.
 """
 
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 import click
 
 from explorer.cli import cli
+from explorer.manifest.schema import json_schema
 from explorer.registry import Family, Signal, families
 
 if TYPE_CHECKING:
@@ -222,7 +224,12 @@ def _option(option: click.Option) -> str:
     return f"| `{', '.join(option.opts)}{value}` | {about} |".replace("VALUE|", r"VALUE\|")
 
 
-PAGES = {"signals.md": signals_page, "checks.md": checks_page, "commands.md": commands_page}
+def schema_page() -> str:
+    """JSON Schema of ``manifest.json``."""
+    return json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n"
+
+
+PAGES = {"signals.md": signals_page, "checks.md": checks_page, "commands.md": commands_page, "manifest.schema.json": schema_page}
 
 
 def notebook(source: Path = DOCS / "tour.py") -> NotebookNode:

@@ -30,6 +30,9 @@ _HOME = {
     "Selection": "explorer.selection.selection",
     "Threshold": "explorer.selection.threshold",
     "recipes": "explorer.selection.recipes",
+    "Mixture": "explorer.mixture.model",
+    "load_mixture": "explorer.mixture.model",
+    "preview": "explorer.mixture.preview",
     "Manifest": "explorer.manifest.model",
     "export": "explorer.exporters",
     "families": "explorer.registry",
@@ -51,6 +54,8 @@ if TYPE_CHECKING:
     from explorer.manifest.recipe import mix_recipe
     from explorer.manifest.verify import verify
     from explorer.manifest.write import mix
+    from explorer.mixture.model import Mixture, load_mixture
+    from explorer.mixture.preview import preview
     from explorer.registry import families
     from explorer.rewrites.pairs import Pairs, open_pairs
     from explorer.selection.filters import Filters

@@ -8,6 +8,7 @@ ExplorerError                  what a user can mend; one message: what is wrong,
 ├── EmbeddingError             there are no embeddings, or they do not fit
 ├── WorkspaceError             the workspace cannot be written, or holds what no longer fits its source
 ├── SelectionError             a threshold, recipe, sampler or predicate that cannot be applied
+├── MixtureError               runs, curves or weights that no advice on a mixture can stand on
 ├── ManifestError              a manifest that is malformed or no longer true
 ├── ExportError                a trainer's files could not be written
 └── JobError                   a background job could not be started, found or stopped
@@ -55,6 +56,10 @@ class WorkspaceError(ExplorerError):
 
 class SelectionError(ExplorerError):
     """A threshold, recipe, sampler or predicate cannot be applied."""
+
+
+class MixtureError(ExplorerError):
+    """Runs, curves or weights that no advice on a mixture can stand on."""
 
 
 class ManifestError(ExplorerError):

@@ -67,7 +67,7 @@ def tracked() -> list[Path]:
 MARKDOWN = [p for p in tracked() if p.suffix == ".md"]
 
 
-@pytest.mark.parametrize("name", ["signals.md", "checks.md", "commands.md"])
+@pytest.mark.parametrize("name", ["signals.md", "checks.md", "commands.md", "manifest.schema.json"])
 def test_generated_pages_are_what_would_be_written_now(name):
     assert (DOCS / name).read_text(encoding="utf-8") == load("generate").PAGES[name](), "run: python docs/generate.py"
 

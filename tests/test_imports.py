@@ -39,6 +39,7 @@ ORDER = [
     {"signals", "sample"},
     {"rewrites"},
     {"selection"},
+    {"mixture"},
     {"manifest"},
     {"exporters"},
     {"jobs"},

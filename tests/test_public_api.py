@@ -39,7 +39,7 @@ def test_the_corpus_has_the_methods_of_the_contract() -> None:
 
 def test_the_commands_of_the_contract_are_there_and_documented() -> None:
     commands = {"app", "info", "signals", "score", "select", "recipes", "mix", "export", "verify", "sample", "import", "jobs"}
-    commands |= {"embed", "search", "labels", "train", "scorers", "rewrite"}
+    commands |= {"embed", "search", "labels", "train", "scorers", "rewrite", "pairs", "advise"}
     assert set(cli.commands) == commands
     for command in cli.commands.values():
         assert command.help

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from explorer import __version__
-from explorer.cli import app, corpora, embedding, jobs, labels, mixing, rewriting, scoring, searching, selecting
+from explorer.cli import advising, app, corpora, embedding, jobs, labels, mixing, pairing, rewriting, scoring, searching, selecting
 from explorer.cli.output import No, Stopped
 from explorer.errors import ExplorerError, MissingExtraError
 
@@ -43,7 +43,9 @@ for command in (
     labels.scorers_,
     selecting.select,
     selecting.recipes,
+    pairing.pairs,
     rewriting.rewrite,
+    advising.advise,
     mixing.mix,
     mixing.export,
     mixing.verify,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,41 +12,71 @@ from explorer.cli.options import json_option, workspace_option
 from explorer.cli.output import No, note, print_json, print_table
 from explorer.errors import ExportError
 
+COLUMNS = ["stage", "source", "documents", "tokens", "share", "epochs", "effective tokens"]
+
 
 @click.command()
 @click.argument("recipe", type=click.Path(dir_okay=False, path_type=Path), metavar="RECIPE.yaml")
-@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Folder for the manifest.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Folder for the manifest.")
+@click.option("--preview", is_flag=True, help="Say what it comes to, and write nothing.")
 @workspace_option
 @json_option
-def mix(recipe: Path, out: Path, workspace: str | None, as_json: bool) -> None:
-    """Mix sources into a manifest: which documents a model will see, how often and in which order."""
+def mix(recipe: Path, out: Path | None, preview: bool, workspace: str | None, as_json: bool) -> None:
+    """Mix sources into a manifest: which documents a model will see in which stage, how often and in which order."""
+    if (out is None) != preview:
+        raise click.UsageError("Give either --out DIR, to write the manifest there, or --preview, to write nothing.")
+    if out is None:
+        _preview(recipe, workspace, as_json)
+        return
     from explorer.manifest.recipe import mix_recipe
 
     manifest = mix_recipe(recipe, out, workspace=workspace)
     if as_json:
         print_json(manifest.to_dict())
     else:
-        columns = ["stage", "source", "documents", "tokens", "share", "epochs", "effective tokens"]
-        rows = []
-        for stage in manifest.stages:
-            total = sum(c.resolved.tokens for c in stage.components)
-            for c in stage.components:
-                done = c.resolved
-                rows.append(
-                    (
-                        stage.name,
-                        c.source,
-                        done.documents,
-                        done.tokens,
-                        done.tokens / total if total else None,
-                        done.epochs,
-                        done.effective_tokens,
-                    )
-                )
-        print_table("Mixture", columns, rows)
+        _stages([(s.name, s.share, s.documents, s.tokens, s.sequence_length or manifest.sequence_length) for s in manifest.stages])
+        print_table(
+            "Mixture",
+            COLUMNS,
+            [
+                (s.name, c.source, r.documents, r.tokens, r.weight, r.epochs, r.effective_tokens)
+                for s in manifest.stages
+                for c in s.components
+                for r in [c.resolved]
+            ],
+        )
     for warning in manifest.warnings:
         note(f"warning: {warning}")
     note(f"Wrote {out}. Check it: explorer verify {out}. Export it: explorer export {out} --to TRAINER --out DIR")
+
+
+def _preview(recipe: Path, workspace: str | None, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from explorer.mixture.model import load_mixture
+    from explorer.mixture.preview import count_mixture, preview
+
+    mixture = load_mixture(recipe)
+    shown = preview(mixture, count_mixture(mixture, workspace=workspace))
+    if as_json:
+        print_json(asdict(shown))
+    else:
+        _stages([(s.name, s.share, s.documents, s.tokens, s.sequence_length or mixture.sequence_length) for s in shown.stages])
+        parts = [(s.name, p.source, p.documents, p.tokens, p.weight, p.epochs, p.effective_tokens) for s in shown.stages for p in s.parts]
+        print_table("Mixture", COLUMNS, parts)
+        print_table(
+            "Sources",
+            ["source", "epochs", "different documents", "verdict"],
+            [(s.name, s.epochs, s.different, s.verdict) for s in shown.sources],
+        )
+    for warning in shown.warnings:
+        note(f"warning: {warning}")
+    note("Nothing was written.")
+
+
+def _stages(stages: list[tuple[str, float, int, float, int | None]]) -> None:
+    if len(stages) > 1:
+        print_table("Stages", ["stage", "share", "documents", "tokens", "sequence length"], stages)
 
 
 @click.command()
@@ -91,9 +122,12 @@ def _options(given: tuple[str, ...]) -> dict[str, Any]:
 @json_option
 def verify(path: Path, root: str | None, workspace: str | None, as_json: bool) -> None:
     """Hash and count again what a manifest or an export names; exit code 1 when something changed."""
+    from explorer.exporters import is_export, recounted
     from explorer.manifest.verify import verify as check
 
     report = check(path, root=root, workspace=workspace)
+    if is_export(path):
+        report = replace(report, checks=(*report.checks, *recounted(path)))
     if as_json:
         print_json(report.to_dict())
     else:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
 import os
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cache
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
 
 from explorer import __version__
-from explorer.errors import ExportError
+from explorer.errors import ExplorerError, ExportError
 from explorer.manifest.folders import check_replaceable, hash_all, locate, new_folder
 from explorer.manifest.model import Manifest, check_names, digest, read_manifest
+from explorer.manifest.verify import Check
 
 SCHEMA = "corpus-explorer/export/1"
 SUFFIX = ".provenance.json"
@@ -85,17 +88,39 @@ class ExportReport:
         return f"<b>{len(self.files)} files in {escape(str(self.folder))}</b>{self.loss._repr_html_()}"
 
 
+@dataclass(frozen=True)
+class Counted:
+    """What the files of an export hold of one source in one stage, counted from the files alone.
+
+    Attributes:
+        stage, source: whose part.
+        documents: emitted, repeats counted; None where the format does not tell documents apart.
+        tokens: ids in the files, those that end a document included; None where the files hold text.
+        sequences: training sequences of a fixed length; None where the trainer cuts them.
+
+    """
+
+    stage: str
+    source: str
+    documents: int | None
+    tokens: int | None = None
+    sequences: int | None = None
+
+
 Write = Callable[..., Iterable[Loss]]
+Recount = Callable[[Path], Iterable[Counted]]
 
 
 @dataclass(frozen=True)
 class Exporter:
-    """How one trainer's files are written: a function ``(manifest, folder, *, root, options) -> losses``."""
+    """How one trainer's files are written: a function ``(manifest, folder, *, root, options) -> losses``; and counted again, by ``recount``."""
 
     name: str
     about: str
     extra: str | None
     write: Write
+    recount: Recount | None = None
+    links: bool = False
 
     @property
     def options(self) -> dict[str, Any]:
@@ -107,12 +132,15 @@ class Exporter:
 _exporters: dict[str, Exporter] = {}
 
 
-def exporter(name: str, *, about: str, extra: str | None = None) -> Callable[[Write], Write]:
+def exporter(
+    name: str, *, about: str, extra: str | None = None, recount: Recount | None = None, links: bool = False
+) -> Callable[[Write], Write]:
     """Register ``(manifest, folder, *, root, option=default, …) -> losses`` as the exporter ``name``.
 
     The function writes its files into ``folder`` (empty, private, renamed when all is done), computes no new decision, and gives one
     `Loss` for each field in `NEUTRAL`. ``root`` is where source files are looked for first; ``extra`` is the installable extra of the
-    package that loads the result.
+    package that loads the result. ``recount`` counts what finished files hold without the trainer; its counts go into the provenance
+    record, and `explorer.exporters.recounted` compares them again later. ``links`` allows links to files of the user's.
     """
 
     def register(write: Write) -> Write:
@@ -121,7 +149,7 @@ def exporter(name: str, *, about: str, extra: str | None = None) -> Callable[[Wr
             raise ExportError(
                 f"Exporter {name!r} is already registered by {known.write.__module__}. Choose another name in {write.__module__}."
             )
-        _exporters[name] = Exporter(name, about, extra, write)
+        _exporters[name] = Exporter(name, about, extra, write, recount, links)
         return write
 
     return register
@@ -185,10 +213,10 @@ def export(
     check_names(manifest)
     folder = Path(out).expanduser().absolute()
     _refuse_sources(manifest, folder, root)
-    check_replaceable(folder, what="an export of ours", ours=_is_export, error=ExportError)
+    check_replaceable(folder, what="an export of ours", ours=is_export, error=ExportError)
     if check_sources:
         _check_sources(manifest, root)
-    with new_folder(folder, what="an export of ours", ours=_is_export, error=ExportError) as temporary:
+    with new_folder(folder, what="an export of ours", ours=is_export, error=ExportError) as temporary:
         try:
             report = LossReport(tuple(chosen.write(manifest, temporary, root=root, **options)))
         except pa.ArrowException as error:
@@ -202,9 +230,11 @@ def export(
             )
         if not check_sources:
             report = LossReport(tuple(_unchecked(item) if item.field == "selection" else item for item in report.items))
-        names = _written(temporary)
-        _sign(chosen, manifest, temporary, names, report, {**chosen.options, **options})
-    files = tuple(folder / name for name in [*names, f"{to}{SUFFIX}"])
+        counts = tuple(chosen.recount(temporary)) if chosen.recount else ()
+        _check_counts(chosen, manifest, counts)
+        names, links = _written(chosen, temporary)
+        _sign(chosen, manifest, temporary, names, report, {**chosen.options, **options}, counts, links)
+    files = tuple(folder / name for name in [*sorted([*names, *links]), f"{to}{SUFFIX}"])
     return ExportReport(to, folder, files, report)
 
 
@@ -223,13 +253,64 @@ def inside(folder: Path, name: str) -> Path:
     return path
 
 
-def _written(folder: Path) -> list[str]:
-    """Every file of an export, relative to its folder; links are refused, for what they name is not part of it."""
-    paths = list(folder.rglob("*"))
-    link = next((p for p in paths if p.is_symlink()), None)
-    if link is not None:
-        raise ExportError(f"The exporter made the link {link.name!r}. An export holds files only. Mend the exporter.")
-    return sorted(p.relative_to(folder).as_posix() for p in paths if p.is_file())
+def _written(chosen: Exporter, folder: Path) -> tuple[list[str], dict[str, int]]:
+    """Every file of an export, relative to its folder, and every link with the bytes of what it names.
+
+    Links are for the few exporters that say so, of files of the user's that are too large to copy: what they name is not hashed.
+    """
+    paths = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*")}
+    links = {name: p for name, p in sorted(paths.items()) if p.is_symlink()}
+    if links and not chosen.links:
+        raise ExportError(f"The exporter made the link {next(iter(links))!r}. An export holds files only. Mend the exporter.")
+    return sorted(n for n, p in paths.items() if p.is_file() and n not in links), {n: p.stat().st_size for n, p in links.items()}
+
+
+def _check_counts(chosen: Exporter, manifest: Manifest, counts: Iterable[Counted]) -> None:
+    """Refuse an export whose files hold another number of documents than the manifest."""
+    parts = {(stage.name, c.source): c.resolved.documents for stage in manifest.stages for c in stage.components}
+    for item in counts:
+        wanted = parts.get((item.stage, item.source))
+        if wanted is None or item.documents not in (None, wanted):
+            raise ExportError(
+                f"The files for {chosen.name!r} hold {item.documents} documents of {item.source!r} in stage {item.stage!r}, the manifest {wanted}. Nothing was left behind. Check the manifest: explorer verify MANIFEST"
+            )
+
+
+def recounted(folder: str | os.PathLike[str]) -> list[Check]:
+    """Count the files of an export again, without the trainer, and compare with its provenance record: one check a source and stage.
+
+    Raises:
+        ExportError: there is no export in the folder.
+
+    """
+    place = Path(folder).expanduser()
+    if not is_export(place):
+        raise ExportError(f"{str(place)!r} is no finished export. Its folder holds one file *{SUFFIX}. Name such a folder.")
+    said = json.loads(next(iter(place.glob(f"*{SUFFIX}"))).read_text(encoding="utf-8"))
+    checks = []
+    for name, size in said.get("links", {}).items():
+        there = (place / name).stat().st_size if (place / name).exists() else None
+        problem = "" if there == size else "is gone" if there is None else f"has {there:,} bytes, had {size:,}"
+        checks.append(
+            Check(f"{said['exporter']}: link", "failed" if problem else "ok", f"{name}: what it names {problem or 'has the same size'}")
+        )
+    chosen = exporters().get(said["exporter"])
+    if chosen is None or chosen.recount is None:
+        return checks
+    was = [Counted(**item) for item in said.get("counts", [])]
+    try:
+        now = list(chosen.recount(place))
+    except (OSError, ValueError, KeyError, TypeError, ExplorerError) as error:
+        return [*checks, Check(f"{chosen.name}: counts", "failed", f"the files cannot be counted: {type(error).__name__} {error}")]
+    for old, new in zip_longest(was, now):
+        item = old or new
+        name = f"{chosen.name}: counts of {item.source} in {item.stage}"
+        if old == new:
+            said_ = [f"{n:,} {what}" for n, what in ((new.documents, "documents"), (new.tokens, "tokens")) if n is not None]
+            checks.append(Check(name, "ok", ", ".join(said_)))
+        else:
+            checks.append(Check(name, "failed", f"the files hold {new or 'nothing'}, the record says {old or 'nothing'}"))
+    return checks
 
 
 def _unchecked(loss: Loss) -> Loss:
@@ -252,10 +333,17 @@ def _check_sources(manifest: Manifest, root: str | os.PathLike[str] | None) -> N
             )
 
 
-def _sign(chosen: Exporter, manifest: Manifest, folder: Path, names: list[str], report: LossReport, options: Mapping[str, Any]) -> None:
+def _sign(
+    chosen: Exporter,
+    manifest: Manifest,
+    folder: Path,
+    names: list[str],
+    report: LossReport,
+    options: Mapping[str, Any],
+    counts: Iterable[Counted],
+    links: Mapping[str, int],
+) -> None:
     """Write what was exported, from which manifest and with which hashes; the last file of an export."""
-    import json
-
     hashes = hash_all(folder / name for name in names)
     said: dict[str, Any] = {
         "schema": SCHEMA,
@@ -265,22 +353,22 @@ def _sign(chosen: Exporter, manifest: Manifest, folder: Path, names: list[str], 
         "provenance": {"tool": "corpus-explorer", "version": __version__},
         "files": [{"path": name, "sha256": sha, "bytes": (folder / name).stat().st_size} for name, sha in zip(names, hashes, strict=True)],
         "loss": [asdict(item) for item in report.items],
+        "counts": [asdict(item) for item in counts],
+        "links": dict(links),
     }
     said["hash"] = digest(said)
     text = json.dumps(said, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
     (folder / f"{chosen.name}{SUFFIX}").write_text(text, encoding="utf-8")
 
 
-def _is_export(folder: Path) -> bool:
-    """Whether a folder holds one export of ours and nothing that it did not write."""
-    import json
-
+def is_export(folder: Path) -> bool:
+    """Whether ``folder`` holds one export of ours and nothing that it did not write."""
     signed = list(folder.glob(f"*{SUFFIX}"))
     if len(signed) != 1:
         return False
     try:
         said = json.loads(signed[0].read_text(encoding="utf-8"))
-        written = {item["path"] for item in said["files"]} if said["schema"] == SCHEMA else set()
+        written = {*(item["path"] for item in said["files"]), *said.get("links", ())} if said["schema"] == SCHEMA else set()
     except (OSError, ValueError, KeyError, TypeError):
         return False
     there = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir() and p.parent.name != "__pycache__"}

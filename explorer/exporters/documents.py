@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from explorer.corpus.files import Shard
@@ -77,6 +78,35 @@ def sequence(path: Path) -> Emitted:
         return Emitted(file, row, np.arange(len(row)))
     index = np.concatenate([np.flatnonzero(repeat > p) for p in range(int(repeat.max()))])
     return Emitted(file[index], row[index], index)
+
+
+def numbers(path: Path, first: np.ndarray) -> Iterator[np.ndarray]:
+    """Numbers in the source of the documents of a selection file as they are emitted, in batches: `sequence` without holding it.
+
+    Args:
+        path: the selection file.
+        first: int64, number of the first document of each source file.
+
+    Returns:
+        int64 batches of about a hundred thousand.
+
+    """
+    done, passes = 0, 1
+    with pq.ParquetFile(path) as opened:
+        while done < passes:
+            for batch in opened.iter_batches(1 << 17, columns=["file", "row", "repeat"]):
+                file, row, repeat = (batch.column(i).to_numpy() for i in range(3))
+                if done == 0:
+                    passes = max(passes, int(repeat.max(initial=1)))
+                found = first[file] + row
+                yield found if done == 0 else found[repeat > done]
+            done += 1
+
+
+def loss_weighted(path: Path) -> bool:
+    """Whether a document of a selection file has a loss weight other than 1."""
+    with pq.ParquetFile(path) as opened:
+        return any(pc.any(pc.not_equal(batch.column(0), 1)).as_py() for batch in opened.iter_batches(1 << 17, columns=["weight"]))
 
 
 def row_bytes(shards: Sequence[Shard], columns: Sequence[str]) -> float:

@@ -9,20 +9,26 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from explorer.errors import ManifestError
+from explorer.mixture.amounts import Given
+from explorer.mixture.model import NAME
 
-SCHEMA = "corpus-explorer/manifest/1"
+SCHEMA, FIRST_SCHEMA = "corpus-explorer/manifest/2", "corpus-explorer/manifest/1"
 FILE = "manifest.json"
-AMOUNTS = ("weight", "epochs", "tokens", "documents")
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+# What the published JSON Schema says beyond the type (`explorer.manifest.schema`).
+Name = Annotated[str, {"pattern": "^[A-Za-z0-9][A-Za-z0-9._-]*$"}]
+Sha256 = Annotated[str, {"pattern": "^[0-9a-f]{64}$"}]
+Count = Annotated[int, {"minimum": 0}]
+Roles = Annotated[Mapping[str, str], {"required": ["text"], "additionalProperties": {"type": "string"}}]
+Filter = Annotated[Mapping[str, Any], {"required": ["signal"]}]
 
 
 @dataclass(frozen=True)
@@ -30,10 +36,10 @@ class SourceFile:
     """One source file: ``path`` relative to the manifest's folder (or a URL), its ``sha256``, and what its footer says."""
 
     path: str
-    sha256: str
+    sha256: Sha256
     fingerprint: str
-    rows: int
-    bytes: int
+    rows: Count
+    bytes: Count
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,7 @@ class Originals:
 
     files: tuple[SourceFile, ...]
     on: tuple[str, ...]
-    roles: Mapping[str, str]
+    roles: Roles
 
 
 @dataclass(frozen=True)
@@ -87,18 +93,18 @@ class Source:
 
     """
 
-    name: str
+    name: Name
     files: tuple[SourceFile, ...]
-    roles: Mapping[str, str]
+    roles: Roles
     id_column: str | None
-    documents: int
+    documents: Count
     tokens: float
-    unique_documents: int
+    unique_documents: Count
     unique_tokens: float
     tokens_label: str
     estimated: bool
     recipe: str = ""
-    filters: tuple[Mapping[str, Any], ...] = ()
+    filters: tuple[Filter, ...] = ()
     where: str = ""
     sample: Mapping[str, Any] | None = None
     signals: tuple[SignalUsed, ...] = ()
@@ -106,30 +112,20 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Given:
-    """The amount that was asked for: exactly one of the four; all None where nothing was said (every kept document once)."""
-
-    weight: float | None = None
-    epochs: float | None = None
-    tokens: float | None = None
-    documents: int | None = None
-
-
-@dataclass(frozen=True)
 class Resolved:
-    """What one component comes to.
+    """What one component comes to, in its own stage.
 
     Attributes:
         target_tokens: tokens asked for, after ``max_epochs``.
         documents, tokens: emitted, every repeat counted; exact sums over the selection file.
         weight: share of the stage's tokens, None where the stage has none.
         epochs: tokens emitted a unique token, None where the source has no tokens.
-        effective_tokens: what they are worth as fresh tokens (Muennighoff et al. 2023), at most ``tokens``.
+        effective_tokens: what they are worth as fresh tokens after what earlier stages read (Muennighoff et al. 2023), at most ``tokens``.
 
     """
 
     target_tokens: float
-    documents: int
+    documents: Count
     tokens: float
     weight: float | None
     epochs: float | None
@@ -140,9 +136,9 @@ class Resolved:
 class SelectionFile:
     """The documents of a component: one row each, ``repeat`` saying how often; ``documents`` counts rows, not repeats."""
 
-    path: str
-    sha256: str
-    documents: int
+    path: Name
+    sha256: Sha256
+    documents: Count
 
 
 @dataclass(frozen=True)
@@ -153,15 +149,15 @@ class Component:
         source: name of a `Source`.
         given, resolved: the amount asked for, and what it comes to.
         selection: the documents.
-        max_epochs: passes allowed at most; None for no limit.
-        order: ``natural`` (as in the files), ``shuffled``, ``sampled`` (a sampler's order of choice), ``ascending NAME`` or
-            ``descending NAME``.
-        transform: what is done to a document's text; ``none`` for now.
-        transform_parameters: its settings.
+        max_epochs: passes allowed at most over all stages; None for no limit.
+        order: ``natural`` (as in the files), ``shuffled``, ``sampled`` (a sampler's order of choice), ``ascending NAME``,
+            ``descending NAME``, ``folded NAME K`` or ``buckets NAME K``.
+        transform: what is to be done to a document's text (`explorer.mixture.transforms`); ``none`` for nothing.
+        transform_parameters: its settings, all of them.
 
     """
 
-    source: str
+    source: Name
     given: Given
     resolved: Resolved
     selection: SelectionFile
@@ -173,22 +169,33 @@ class Component:
 
 @dataclass(frozen=True)
 class Stage:
-    """Components that are seen together. Stages follow each other; ``share`` is this one's part of the budget."""
+    """Components that are seen together; stages follow each other, and documents continue: what one stage read, the next does not
+    read again until every kept document of the source was read as often.
 
-    name: str
+    Attributes:
+        share: its part of the run's tokens as asked for.
+        tokens, documents: emitted, every repeat counted.
+        budget_tokens: what it was to hold; None where the amounts of its components say so.
+        sequence_length: tokens a training sequence holds; None for the manifest's.
+
+    """
+
+    name: Name
     share: float
     tokens: float
-    documents: int
+    documents: Count
     components: tuple[Component, ...]
+    budget_tokens: float | None = None
+    sequence_length: int | None = None
 
 
 @dataclass(frozen=True)
 class Totals:
     """Sums over all stages; ``unique_*`` count each document of a source once."""
 
-    documents: int
+    documents: Count
     tokens: float
-    unique_documents: int
+    unique_documents: Count
     unique_tokens: float
     effective_tokens: float
 
@@ -210,7 +217,7 @@ class Manifest:
 
     """
 
-    name: str
+    name: Name
     seed: int
     tokenizer: Tokenizer
     sequence_length: int | None
@@ -221,7 +228,7 @@ class Manifest:
     warnings: tuple[str, ...]
     provenance: Provenance
     schema: str = SCHEMA
-    hash: str = ""
+    hash: Sha256 = ""
     folder: Path | None = field(default=None, compare=False, repr=False)
 
     def __repr__(self) -> str:
@@ -298,10 +305,10 @@ def load(path: str | os.PathLike[str]) -> tuple[Manifest, dict[str, Any]]:
         ) from error
     except (OSError, ValueError) as error:
         raise ManifestError(f"{str(file)!r} cannot be read as JSON: {error}. Restore the file or mix again.") from error
-    if not isinstance(said, dict) or said.get("schema") != SCHEMA:
+    if not isinstance(said, dict) or said.get("schema") not in (SCHEMA, FIRST_SCHEMA):
         schema = said.get("schema") if isinstance(said, dict) else None
         raise ManifestError(
-            f"{str(file)!r} has the schema {schema!r}. This version reads {SCHEMA!r}. Use the version of Corpus Explorer that wrote it, or mix again."
+            f"{str(file)!r} has the schema {schema!r}. This version reads {SCHEMA!r} and {FIRST_SCHEMA!r}. Use the version of Corpus Explorer that wrote it, or mix again."
         )
     return from_dict(said, folder=file.absolute().parent, where=str(file)), said
 
@@ -324,9 +331,18 @@ def read_manifest(path: str | os.PathLike[str]) -> Manifest:
 
 def from_dict(said: Mapping[str, Any], *, folder: Path | None = None, where: str = "the manifest") -> Manifest:
     """A manifest from plain JSON data; missing, unknown and mistyped fields are refused by name, and so are unsafe names."""
-    manifest: Manifest = _build(Manifest, said, where)
+    manifest: Manifest = _build(Manifest, _migrated(said), where)
     check_names(manifest, where=where)
     return Manifest(**{**{f.name: getattr(manifest, f.name) for f in fields(Manifest)}, "folder": folder})
+
+
+def _migrated(said: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Data of the first schema, which had one stage, as this one spells it; ``hash`` stays that of the first."""
+    if said.get("schema") != FIRST_SCHEMA or not isinstance(said.get("stages"), list):
+        return said
+    more = {"budget_tokens": said.get("budget_tokens"), "sequence_length": None}
+    stages = [{**stage, **more} if isinstance(stage, Mapping) else stage for stage in said["stages"]]
+    return {**said, "schema": SCHEMA, "stages": stages}
 
 
 def check_names(manifest: Manifest, *, where: str = "the manifest") -> None:
@@ -338,6 +354,7 @@ def check_names(manifest: Manifest, *, where: str = "the manifest") -> None:
     """
     named = [("name", manifest.name), *(("source", s.name) for s in manifest.sources), *(("stage", s.name) for s in manifest.stages)]
     groups = [[s.name for s in manifest.sources]]
+    steps = [s.name.lower() for s in manifest.stages]
     for stage in manifest.stages:
         named += [("component", c.source) for c in stage.components] + [("selection file", c.selection.path) for c in stage.components]
         groups.append([c.source for c in stage.components])
@@ -346,6 +363,8 @@ def check_names(manifest: Manifest, *, where: str = "the manifest") -> None:
             raise ManifestError(
                 f"{where} has the {what} {name!r}. Names begin with a letter or digit and hold letters, digits, '.', '_' and '-'. Mix again instead of editing it."
             )
+    if len(set(steps)) < len(steps):
+        raise ManifestError(f"{where} has two stages of one name. Stages differ by more than capitals. Mix again instead of editing it.")
     for names in groups:
         lower = [name.lower() for name in names]
         twice = next((name for name in names if lower.count(name.lower()) > 1), None)

@@ -11,20 +11,17 @@ tokens double  tokens of the document
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from itertools import repeat
 from pathlib import Path
 
-import duckdb
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from explorer.corpus.database import SAFE, literal, quote, read_parquet
-from explorer.corpus.files import Shard
-from explorer.errors import ManifestError
+from explorer.corpus.database import literal, read_parquet
+from explorer.mixture.identities import BATCH, Identified, connect
 
 SCHEMA = pa.schema(
     [
@@ -42,12 +39,6 @@ ENCODING = {
     "column_encoding": {"row": "DELTA_BINARY_PACKED", "rank": "DELTA_BINARY_PACKED"},
 }  # ids, rows and ranks are all different: building a dictionary of them is wasted work
 ROWS_A_GROUP = 1 << 17
-BATCH = 1 << 16
-
-
-def connect() -> duckdb.DuckDBPyConnection:
-    """DuckDB in memory for our own queries."""
-    return duckdb.connect(config=dict(SAFE))
 
 
 def write_batches(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch], *, rows_a_group: int = ROWS_A_GROUP) -> int:
@@ -77,108 +68,56 @@ def regrouped(batches: Iterable[pa.RecordBatch], schema: pa.Schema, sizes: Itera
         yield pa.Table.from_batches(held, schema)
 
 
-def identities(shard: Shard, id_column: str | None, text: str) -> Iterator[pa.RecordBatch]:
-    """(row, id) of every document of a file, in order; the same identity that samplers and labels use.
-
-    Raises:
-        ManifestError: the id column cannot be read as text.
-
-    """
-    if shard.rows == 0:
-        return
-    names = shard.schema.names
-    if (id_column or text) not in names:
-        ids = pa.nulls(shard.rows, pa.string()) if id_column else pa.array([hashlib.sha256(b"").hexdigest()] * shard.rows)
-        yield pa.record_batch({"row": pa.array(np.arange(shard.rows)), "id": ids})
-        return
-    expression = f"CAST({quote(id_column)} AS VARCHAR)" if id_column else f"sha256(coalesce({quote(text)}, ''))"
-    connection = connect()
-    if shard.remote:
-        import fsspec
-
-        connection.register_filesystem(fsspec.filesystem(shard.path.split("://", 1)[0]))
-    done = 0
-    try:
-        reader = connection.sql(f"SELECT {expression} AS id FROM {read_parquet([shard.path])}").to_arrow_reader(BATCH)
-        for batch in reader:
-            yield pa.record_batch({"row": pa.array(np.arange(done, done + batch.num_rows)), "id": batch.column(0).cast(pa.string())})
-            done += batch.num_rows
-    except (duckdb.Error, pa.ArrowException, OSError) as error:
-        if id_column:
-            raise ManifestError(
-                f"Column {id_column!r} of {shard.path!r} cannot name documents: {str(error).splitlines()[0]}. Ids must be readable as text. Open the corpus with id=None to name documents by their text."
-            ) from error
-        yield from _hashed(shard, text, done)
-    finally:
-        connection.close()
-
-
-def _hashed(shard: Shard, text: str, done: int) -> Iterator[pa.RecordBatch]:
-    """Sha256 of texts that DuckDB refuses because they are not UTF-8: the same digest, over the bytes as they are."""
-    start = 0
-    for batch in shard.open().iter_batches(batch_size=4096, columns=[text]):
-        column = batch.column(0)
-        column = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
-        skip = max(0, done - start)
-        if skip < batch.num_rows:
-            raw = column.slice(skip).cast(pa.large_binary()).to_pylist()
-            digests = [hashlib.sha256(value or b"").hexdigest() for value in raw]
-            yield pa.record_batch({"row": pa.array(np.arange(start + skip, start + batch.num_rows)), "id": pa.array(digests)})
-        start += batch.num_rows
-
-
-def selection_batches(
-    shards: Sequence[Shard],
-    *,
-    id_column: str | None,
-    text: str,
-    kept: np.ndarray,
-    copies: np.ndarray,
-    rank: np.ndarray,
-    tokens: np.ndarray,
-) -> Iterator[pa.RecordBatch]:
+def selection_batches(found: Iterable[Identified], *, copies: np.ndarray, rank: np.ndarray, tokens: np.ndarray) -> Iterator[pa.RecordBatch]:
     """Rows of a selection file in the order of the source files.
 
     Args:
-        shards: the source files.
-        id_column: column that names a document, None for the sha256 of its text.
-        text: column of the text.
-        kept: int64 [n], numbers of the documents in the corpus, ascending.
-        copies: int32 [n], how often each is emitted.
+        found: identities of the kept documents.
+        copies: int32 [n], how often each is emitted; 0 leaves it out.
         rank: int64 [n], place of each in the order.
         tokens: float64 [n].
 
-    Raises:
-        ManifestError: a kept document has no id.
-
     """
-    for number, shard in enumerate(shards):
-        begin, end = np.searchsorted(kept, [shard.first_row, shard.first_row + shard.rows])
-        if begin == end:
+    for part in found:
+        here = slice(part.start, part.start + len(part.rows))
+        used = np.flatnonzero(copies[here])
+        if not len(used):
             continue
-        for batch in identities(shard, id_column, text):
-            if batch.num_rows == 0:
-                continue
-            low = shard.first_row + batch.column(0)[0].as_py()
-            a, b = np.searchsorted(kept, [low, low + batch.num_rows])
-            if a == b:
-                continue
-            ids = batch.column(1).take(pa.array(kept[a:b] - low))
-            if ids.null_count:
-                where = int(kept[a + pc.index(ids.is_null(), True).as_py()]) - shard.first_row
-                raise ManifestError(
-                    f"Row {where:,} of {shard.path!r} has no id in column {id_column!r}. Every kept document needs one. Open the corpus with id=None to name documents by their text."
-                )
-            columns = {
-                "file": pa.array(np.full(b - a, number, np.int32)),
-                "row": pa.array(kept[a:b] - shard.first_row),
-                "id": ids,
-                "repeat": pa.array(copies[a:b]),
-                "weight": pa.array(np.ones(b - a, np.float32)),
-                "rank": pa.array(rank[a:b]),
-                "tokens": pa.array(tokens[a:b]),
-            }
-            yield pa.record_batch(list(columns.values()), schema=SCHEMA)
+        columns = [
+            pa.array(np.full(len(used), part.file, np.int32)),
+            pa.array(part.rows[used]),
+            part.ids.take(pa.array(used)) if len(used) < len(part.rows) else part.ids,
+            pa.array(copies[here][used]),
+            pa.array(np.ones(len(used), np.float32)),
+            pa.array(rank[here][used]),
+            pa.array(tokens[here][used]),
+        ]
+        yield pa.record_batch(columns, schema=SCHEMA)
+
+
+@contextmanager
+def kept_aside(found: Iterable[Identified], path: Path) -> Iterator[Callable[[], Iterator[Identified]]]:
+    """Identities read once and kept in a file, to be gone through several times; the file is removed at the end."""
+    schema = pa.schema({"start": pa.int64(), "file": pa.int32(), "row": pa.int64(), "id": pa.string()})
+    try:
+        with (
+            pa.OSFile(str(path), "wb") as sink,
+            pa.ipc.new_file(sink, schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer,
+        ):
+            for part in found:
+                n = len(part.rows)
+                columns = [np.full(n, part.start, np.int64), np.full(n, part.file, np.int32), part.rows, part.ids.cast(pa.string())]
+                writer.write_batch(pa.record_batch([pa.array(c) if isinstance(c, np.ndarray) else c for c in columns], schema=schema))
+
+        def again() -> Iterator[Identified]:
+            with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as reader:
+                for number in range(reader.num_record_batches):
+                    batch = reader.get_batch(number)
+                    yield Identified(batch["start"][0].as_py(), batch["file"][0].as_py(), batch["row"].to_numpy(), batch["id"])
+
+        yield again
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def write_selection(path: Path, batches: Iterable[pa.RecordBatch], *, in_order: bool) -> None:
@@ -200,18 +139,3 @@ def write_selection(path: Path, batches: Iterable[pa.RecordBatch], *, in_order: 
 
 def _typed(batch: pa.RecordBatch) -> pa.RecordBatch:
     return pa.record_batch([batch.column(f.name).cast(f.type) for f in SCHEMA], schema=SCHEMA)
-
-
-def seeded_keys(ids: Iterable[pa.RecordBatch], salt: str) -> np.ndarray:
-    """uint64 keys, one a document in the order given: the first 64 bits of sha256(salt + id), whose order is a random one."""
-    connection = connect()
-    pieces = [np.zeros(0, np.uint64)]
-    try:
-        for batch in ids:
-            connection.register("given", pa.Table.from_batches([batch]))
-            key = f"('0x' || substr(sha256({literal(salt)} || id), 1, 16))::UBIGINT"
-            pieces.append(connection.sql(f"SELECT {key} AS k FROM given").fetchnumpy()["k"])
-            connection.unregister("given")
-    finally:
-        connection.close()
-    return np.concatenate(pieces)

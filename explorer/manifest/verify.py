@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,20 +15,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from explorer.corpus.corpus import Corpus
 from explorer.corpus.files import Shard
-from explorer.corpus.roles import Roles
 from explorer.corpus.workspace import Workspace
 from explorer.errors import ExplorerError, ManifestError
 from explorer.manifest import rows
-from explorer.manifest.amounts import effective_tokens
+from explorer.manifest.choice import chosen_again
 from explorer.manifest.folders import footer, hash_all, locate, sha256
 from explorer.manifest.model import FILE, Component, Manifest, Source, SourceFile, digest, load, manifest_path
-from explorer.manifest.tokens import count
-from explorer.manifest.write import plan
-from explorer.rewrites.pairs import Pairs
-from explorer.selection.filters import Filters
-from explorer.selection.selection import Selection, select
+from explorer.mixture.amounts import effective_tokens
+from explorer.mixture.identities import identities
 
 SIGNED = "*.provenance.json"
 MOST_NAMED = 5
@@ -135,15 +130,16 @@ def _manifest(
         if source.originals is not None and source.originals.files:
             originals[source.name], checks = _files(manifest, f"{source.name}: originals", source.originals.files, root)
             yield from checks
-    whole = True
+    whole, seen = True, _Seen()
     for stage in manifest.stages:
         for component in stage.components:
-            checks = list(_component(manifest, component, shards))
+            title = component.source if len(manifest.stages) == 1 else f"{stage.name}/{component.source}"
+            checks = list(_component(manifest, component, title, shards, seen))
             whole = whole and not any(c.status == "failed" for c in checks)
             yield from checks
-    yield _totals(manifest)
+    yield _totals(manifest, seen if whole else None)
     yield (
-        _choice(manifest, shards, originals, workspace)
+        Check("choice", *chosen_again(manifest, shards, originals, workspace))
         if whole
         else Check("choice", "skipped", "a selection file does not hold, see above")
     )
@@ -190,8 +186,34 @@ def _hash_or_none(path: str) -> str | None:
         return None
 
 
-def _component(manifest: Manifest, component: Component, shards: Mapping[str, list[Shard | None]]) -> Iterator[Check]:
-    name = component.source
+@dataclass
+class _Seen:
+    """What the selection files read so far hold: tokens by source, repeats counted, and which documents, each once."""
+
+    tokens: dict[str, float] = field(default_factory=dict)
+    rows: dict[str, np.ndarray] = field(default_factory=dict)
+    unique_tokens: float = 0.0
+
+    @property
+    def unique_documents(self) -> int:
+        return sum(int(rows.sum()) for rows in self.rows.values())
+
+    def add(self, source: Source, table: pa.Table, emitted: float) -> None:
+        firsts = np.concatenate([[0], np.cumsum([f.rows for f in source.files])])
+        seen = self.rows.setdefault(source.name, np.zeros(firsts[-1], bool))
+        file, row = table["file"].to_numpy(), table["row"].to_numpy()
+        inside = (file >= 0) & (file < len(source.files)) & (row >= 0)
+        number = firsts[file[inside]] + row[inside]
+        inside[inside] &= number < firsts[-1]
+        number = number[number < firsts[-1]]
+        self.unique_tokens += float(table["tokens"].to_numpy()[inside][~seen[number]].sum())
+        seen[number] = True
+        self.tokens[source.name] = self.tokens.get(source.name, 0.0) + emitted
+
+
+def _component(
+    manifest: Manifest, component: Component, name: str, shards: Mapping[str, list[Shard | None]], seen: _Seen
+) -> Iterator[Check]:
     path = (manifest.folder or Path()) / component.selection.path
     actual = _hash_or_none(str(path))
     if actual is None:
@@ -212,31 +234,33 @@ def _component(manifest: Manifest, component: Component, shards: Mapping[str, li
     except (OSError, pa.ArrowException) as error:
         yield Check(f"{name}: counts", "failed", f"{component.selection.path} cannot be read: {str(error).splitlines()[0]}")
         return
-    source = next((s for s in manifest.sources if s.name == name), None)
+    source = next((s for s in manifest.sources if s.name == component.source), None)
     if source is None:
         yield Check(f"{name}: counts", "failed", "the manifest has no such source")
         return
-    yield _counts(component, source, table)
-    yield _ids(source, table, shards[name])
+    yield _counts(component, source, table, name, seen)
+    yield _ids(source, table, shards[source.name], f"{name}: ids")
 
 
-def _counts(component: Component, source: Source, table: pa.Table) -> Check:
+def _counts(component: Component, source: Source, table: pa.Table, name: str, seen: _Seen) -> Check:
     repeat, tokens = table["repeat"].to_numpy(), table["tokens"].to_numpy()
     emitted = float((tokens * repeat).sum())
+    before, unique = seen.tokens.get(source.name, 0.0), source.unique_tokens
+    seen.add(source, table, emitted)
     said = component.resolved
     pairs = [
         ("documents", said.documents, int(repeat.sum(dtype=np.int64))),
         ("unique documents", component.selection.documents, table.num_rows),
         ("tokens", said.tokens, emitted),
-        ("epochs", said.epochs, emitted / source.unique_tokens if source.unique_tokens else None),
-        ("effective tokens", said.effective_tokens, effective_tokens(emitted, source.unique_tokens)),
+        ("epochs", said.epochs, emitted / unique if unique else None),
+        ("effective tokens", said.effective_tokens, effective_tokens(before + emitted, unique) - effective_tokens(before, unique)),
         ("documents of the files", source.documents, sum(f.rows for f in source.files)),
     ]
     wrong = [f"{what} are {_say(now)}, the manifest says {_say(was)}" for what, was, now in pairs if not _same(was, now)]
     if table.num_rows and (repeat.min() < 1 or not np.array_equal(table["rank"].to_numpy(), np.arange(table.num_rows))):
         wrong.append("the rows are not in the order of their rank, or one has no copy")
     return Check(
-        f"{component.source}: counts",
+        f"{name}: counts",
         "failed" if wrong else "ok",
         "; ".join(wrong) or f"{said.documents:,} documents, {said.tokens:,.0f} tokens, {table.num_rows:,} different documents",
     )
@@ -250,9 +274,8 @@ def _say(value: float | None) -> str:
     return "undefined" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
 
 
-def _ids(source: Source, table: pa.Table, shards: list[Shard | None]) -> Check:
+def _ids(source: Source, table: pa.Table, shards: list[Shard | None], name: str) -> Check:
     """Compare the id of every chosen document with what stands at its place in the source now."""
-    name = f"{source.name}: ids"
     file, row = table["file"].to_numpy(), table["row"].to_numpy()
     sizes = np.array([f.rows for f in source.files], np.int64)
     inside = (file >= 0) & (file < len(sizes)) & (row >= 0)
@@ -275,7 +298,7 @@ def _ids(source: Source, table: pa.Table, shards: list[Shard | None]) -> Check:
         if start == end:
             continue
         try:
-            for batch in rows.identities(shard, source.id_column, source.roles["text"]):
+            for batch in identities(shard, source.id_column, source.roles["text"]):
                 low = batch.column(0)[0].as_py()
                 a, b = (start + int(i) for i in np.searchsorted(row[start:end], [low, low + batch.num_rows]))
                 now = batch.column(1).take(pa.array(row[a:b] - low)).cast(pa.large_string())
@@ -296,7 +319,8 @@ def _ids(source: Source, table: pa.Table, shards: list[Shard | None]) -> Check:
     return Check(name, "ok", f"all {compared:,} documents are the ones chosen")
 
 
-def _totals(manifest: Manifest) -> Check:
+def _totals(manifest: Manifest, seen: _Seen | None) -> Check:
+    """Add the components up; ``seen`` counts documents once over all stages, None where some selection file does not hold."""
     parts = [c for stage in manifest.stages for c in stage.components]
     said = manifest.totals
     pairs: list[tuple[str, float, float]] = [
@@ -304,6 +328,11 @@ def _totals(manifest: Manifest) -> Check:
         ("tokens", said.tokens, sum(c.resolved.tokens for c in parts)),
         ("effective tokens", said.effective_tokens, sum(c.resolved.effective_tokens for c in parts)),
     ]
+    if seen is not None:
+        pairs += [
+            ("different documents", said.unique_documents, seen.unique_documents),
+            ("tokens of different documents", said.unique_tokens, seen.unique_tokens),
+        ]
     for stage in manifest.stages:
         pairs.append((f"documents of stage {stage.name}", stage.documents, sum(c.resolved.documents for c in stage.components)))
         pairs.append((f"tokens of stage {stage.name}", stage.tokens, sum(c.resolved.tokens for c in stage.components)))
@@ -311,109 +340,6 @@ def _totals(manifest: Manifest) -> Check:
             pairs += [(f"weight of {c.source}", c.resolved.weight or 0.0, c.resolved.tokens / stage.tokens) for c in stage.components]
     wrong = [f"{what} add up to {_say(now)}, the manifest says {_say(was)}" for what, was, now in pairs if not _same(was, now)]
     return Check("totals", "failed" if wrong else "ok", "; ".join(wrong) or f"{said.documents:,} documents, {said.tokens:,.0f} tokens")
-
-
-def _choice(
-    manifest: Manifest,
-    shards: Mapping[str, list[Shard | None]],
-    originals: Mapping[str, list[Shard | None]],
-    workspace: str | os.PathLike[str] | Workspace | None,
-) -> Check:
-    """Select, divide and order again, and compare with the selection files; skipped where the signals are not as they were."""
-    name = "choice"
-    if len(manifest.stages) != 1:
-        return Check(name, "skipped", f"this version makes the choice of one stage again; the manifest has {len(manifest.stages)}")
-    space = workspace if isinstance(workspace, Workspace) else Workspace(workspace or _workspace_of(manifest))
-    chosen: dict[str, Selection] = {}
-    for source in manifest.sources:
-        if None in shards[source.name] or None in originals.get(source.name, []):
-            return Check(name, "skipped", f"{source.name} has files that are missing or have other rows")
-        try:
-            corpus = _opened(source, shards[source.name], originals.get(source.name, []), space)
-        except ExplorerError as error:
-            return Check(name, "skipped", f"{source.name} cannot be opened again: {error}")
-        why = _unlike(corpus, source, manifest.tokenizer.name)
-        if why:
-            return Check(name, "skipped", f"{why}; looked in {space.path}")
-        filters = Filters.from_dict({"filters": list(source.filters), "where": source.where, "sample": source.sample})
-        try:
-            chosen[source.name] = select(corpus, filters)
-        except ExplorerError as error:
-            return Check(name, "skipped", f"{source.name} cannot be selected again: {error}")
-    parts = {c.source: c for c in manifest.stages[0].components}
-    try:
-        plans, _ = plan(
-            {n: chosen[n] for n in parts},
-            {n: c.given for n, c in parts.items()},
-            budget_tokens=manifest.budget_tokens,
-            max_epochs={n: c.max_epochs for n, c in parts.items()},
-            orders={n: c.order for n, c in parts.items()},
-            seed=manifest.seed,
-            tokenizer=manifest.tokenizer.name,
-        )
-    except ExplorerError as error:
-        return Check(name, "failed", f"the same filters and amounts cannot be met any more: {error}")
-    wrong = []
-    for item in plans:
-        table = pq.read_table(
-            (manifest.folder or Path()) / parts[item.name].selection.path, columns=["file", "row", "repeat", "tokens"], partitioning=None
-        )
-        firsts = np.array([s.first_row for s in item.selection.corpus.shards], np.int64)
-        was = firsts[table["file"].to_numpy()] + table["row"].to_numpy()
-        used = item.repeat > 0
-        order = np.argsort(item.rank[used], kind="stable")
-        now = item.kept[used][order]
-        if not np.array_equal(was, now):
-            gone, new = len(np.setdiff1d(was, now)), len(np.setdiff1d(now, was))
-            wrong.append(f"{item.name}: {gone:,} documents would no longer be chosen, {new:,} others would, or their order differs")
-        elif not np.array_equal(table["repeat"].to_numpy(), item.repeat[used][order]):
-            wrong.append(f"{item.name}: documents would be repeated otherwise")
-        elif not np.allclose(table["tokens"].to_numpy(), item.tokens[used][order], rtol=1e-9):
-            wrong.append(f"{item.name}: documents have other numbers of tokens")
-    return Check(
-        name,
-        "failed" if wrong else "ok",
-        "; ".join(wrong) or "the same filters, amounts and seed choose the same documents in the same order",
-    )
-
-
-def _opened(source: Source, shards: Sequence[Shard | None], originals: Sequence[Shard | None], space: Workspace) -> Corpus:
-    """A source's documents as they were opened: a corpus, or pairs."""
-    corpus = _corpus(shards, source.roles, space)
-    if source.originals is None:
-        return corpus
-    theirs = _corpus(originals or shards, source.originals.roles, space)
-    on = source.originals.on
-    return Pairs(corpus.shards, (), corpus.roles, space, corpus.paths, originals=theirs, on=(on[0], on[1]) if on else None)
-
-
-def _corpus(shards: Sequence[Shard | None], said: Mapping[str, str], space: Workspace) -> Corpus:
-    files = tuple(s for s in shards if s is not None)
-    roles = {f.name: said.get(f.name) for f in fields(Roles)}
-    return Corpus(files, (), Roles(**roles), space, tuple(s.path for s in files))  # type: ignore[arg-type]  # text is there
-
-
-def _workspace_of(manifest: Manifest) -> Path | None:
-    folder = manifest.folder
-    return folder.parent.parent if folder is not None and folder.parent.name == "manifests" else None
-
-
-def _unlike(corpus: Corpus, source: Source, tokenizer: str | None) -> str:
-    """Why the choice cannot be made again with this workspace; empty when it can."""
-    coverage = corpus.coverage()
-    for used in source.signals:
-        sides = [s for s in coverage.sidecars if used.name in s.columns] if tokenizer else [s for s in [coverage.of(used.name)] if s]
-        fitting = [s for s in sides if s.version == used.version and dict(s.parameters) == dict(used.parameters)]
-        if not fitting:
-            return f"signal {used.name} of {source.name} is not computed in version {used.version} with the same parameters"
-        done = sum(fitting[-1].scored_rows(s) for s in corpus.shards)
-        if done < len(corpus):
-            return f"signal {used.name} of {source.name} is computed for {done:,} of {len(corpus):,} documents"
-    if tokenizer is None:
-        label = count(corpus, None)[0].label
-        if label != source.tokens_label:
-            return f"tokens of {source.name} would be counted by {label!r}, they were by {source.tokens_label!r}"
-    return ""
 
 
 def _export(record: Path) -> Iterable[Check]:
@@ -430,7 +356,7 @@ def _export(record: Path) -> Iterable[Check]:
         record.name, "ok" if same else "failed", f"of manifest {manifest[:12]}" if same else "the record was edited: its hash differs"
     )
     there = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and p.parent.name != "__pycache__"}
-    there -= {p.name for p in folder.glob(SIGNED)}
+    there -= {p.name for p in folder.glob(SIGNED)} | set(said.get("links", ()))  # what links name is the user's, and not hashed
     problems = [f"{name} is missing" for name in sorted(set(listed) - there)]
     present = sorted(set(listed) & there)
     for name, actual in zip(present, _hashes([str(folder / n) for n in present]), strict=True):

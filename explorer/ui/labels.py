@@ -600,7 +600,7 @@ def results(corpus: Corpus) -> None:
             args=(corpus, _apply_line(corpus, name), f"score with {name}"),
             help=f"Fills the column {scorer.column}",
         )
-        if done and st.button("Add as a filter", key="result_filter", help="Set the cut on the Filters page"):
+        if done and st.button("Choose a cut", key="result_filter", help="On the Filters page"):
             from explorer.ui import rules
             from explorer.ui.frame import go
 

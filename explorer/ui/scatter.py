@@ -108,7 +108,7 @@ class Colours:
     dims: bool = True
 
     def legend(self) -> dict[str, Any]:
-        """As ``scatter.js` and `scatter_parts.js`` reads it."""
+        """As ``scatter.js`` reads it."""
         said: dict[str, Any] = {"name": self.name, "about": self.about}
         if self.items:
             return said | {"kind": "classes", "items": [vars(item) for item in self.items]}
@@ -319,7 +319,7 @@ def has_drawn(points: Points, *, key: str) -> bool:
 
 
 def encode(key: str, layer: str, array: np.ndarray, points: str) -> bytes:
-    """A layer as ``scatter.js` and `scatter_parts.js`` reads it; ``points`` is the stamp of the points it belongs to."""
+    """A layer as ``scatter.js`` reads it; ``points`` is the stamp of the points it belongs to."""
     stamp = points if layer == "points" else f"{points}-{_stamp(array)}"
     head = json.dumps({"map": key, "layer": layer, "stamp": stamp, "points": points}).encode()
     return struct.pack("<I", len(head)) + head + array.tobytes()

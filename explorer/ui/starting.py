@@ -31,7 +31,9 @@ class Start:
 
 def starts(folder: Path, mix: Mapping[str, Any], *, tokenizer: str | None = None) -> list[Start]:
     """Snippets for a folder and its ``mix.json``."""
-    sources = {s["name"]: [str(folder / name) for name in s["files"]] for s in mix["sources"]}
+    parts = [part for stage in mix["stages"] for part in stage["sources"]]
+    sources = {p["name"]: [str(folder / name) for q in parts if q["name"] == p["name"] for name in q["files"]] for p in parts}
+    documents = {name: sum(p["documents"] for p in parts if p["name"] == name) for name in sources}
     text = mix["text"]
     files = [name for names in sources.values() for name in names]
     return [
@@ -89,7 +91,7 @@ def starts(folder: Path, mix: Mapping[str, Any], *, tokenizer: str | None = None
                             name: {"source": {"type": "url", "train_urls": urls, "format": {"type": "text", "text_key": text}}}
                             for name, urls in sources.items()
                         },
-                        "train_weights": {s["name"]: s["documents"] for s in mix["sources"]},
+                        "train_weights": documents,
                     }
                 }
             ),

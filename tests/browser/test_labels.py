@@ -79,7 +79,7 @@ def test_forty_labels_by_key_make_a_scorer_that_filters(tab, serve):
     idle(tab)
 
     tab.get_by_role("button", name="Score 894 documents with it").click()
-    filter_it = tab.get_by_role("button", name="Add as a filter")
+    filter_it = tab.get_by_role("button", name="Choose a cut")
     filter_it.wait_for(timeout=240_000)
     idle(tab)
     filter_it.click()

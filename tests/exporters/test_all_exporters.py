@@ -2,14 +2,16 @@
 
 import inspect
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from explorer.exporters import base, export, exporters
+from explorer.exporters import base, export, exporters, is_export, recounted
 from explorer.manifest.verify import verify
-from explorer.manifest.write import mix
 
 ALL = sorted(exporters())
+# What a trainer's files cannot be written without, beside the manifest.
+NEEDS: dict[str, dict[str, Any]] = {"nanotron": {"batch_size": 2}}
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -21,37 +23,46 @@ def test_it_says_what_it_is(name) -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_every_neutral_field_is_reported_once_with_a_reason(corpora, tmp_path, name) -> None:
-    mix(corpora, epochs=1.5, out=tmp_path / "m")
-    report = export(tmp_path / "m", to=name, out=tmp_path / "e")
+def test_it_is_reported_listed_signed_the_same_twice_and_free_of_this_machine(mixes, tmp_path, name) -> None:
+    def state() -> dict[Path, bytes]:
+        return {p: p.read_bytes() for part in ("data", "one") for p in (mixes / part).rglob("*") if p.is_file()}
+
+    before = state()
+    for folder in ("a", "b"):
+        report = export(mixes / "one", to=name, out=tmp_path / folder, **NEEDS.get(name, {}))
+    assert state() == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b"]  # nothing but its folder
+
     assert sorted(item.field for item in report.loss.items) == sorted(base.NEUTRAL)
     for item in report.loss.items:
         assert item.how in ("exact", "approximated", "dropped")
         assert item.reason
         assert item.how != "approximated" or item.number is not None
 
-
-@pytest.mark.parametrize("name", ALL)
-def test_files_are_listed_signed_the_same_twice_and_free_of_this_machine(corpora, tmp_path, name) -> None:
-    manifest = mix(corpora, epochs=1.5, out=tmp_path / "m")
-    for folder in ("a", "b"):
-        report = export(manifest, to=name, out=tmp_path / folder)
-        assert sorted(report.files) == sorted(p for p in (tmp_path / folder).rglob("*") if p.is_file())
-        assert report.files[-1].name == f"{name}.provenance.json"
-        assert verify(tmp_path / folder).ok
+    assert sorted(report.files) == sorted(p for p in (tmp_path / "b").rglob("*") if p.is_file())
+    assert report.files[-1].name == f"{name}.provenance.json"
+    assert is_export(tmp_path / "b")
+    assert verify(tmp_path / "b").ok
+    assert all(check.status == "ok" for check in recounted(tmp_path / "b"))
     for path in (p for p in (tmp_path / "a").rglob("*") if p.is_file()):
         data = path.read_bytes()
         assert data == (tmp_path / "b" / path.relative_to(tmp_path / "a")).read_bytes()
-        assert str(tmp_path).encode() not in data
+        assert not any(str(place).encode() in data for place in (tmp_path, mixes))
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_it_reads_the_sources_and_writes_nothing_but_its_folder(corpora, tmp_path, name) -> None:
-    def state() -> dict[Path, bytes]:
-        return {p: p.read_bytes() for part in ("data", "m") for p in (tmp_path / part).rglob("*") if p.is_file()}
-
-    mix(corpora, out=tmp_path / "m")
-    before = state()
-    export(tmp_path / "m", to=name, out=tmp_path / "e")
-    assert state() == before
-    assert not list(tmp_path.glob(".*partial"))
+def test_stages_are_written_or_refused_but_never_dropped_in_silence(mixes, tmp_path, name) -> None:
+    refused = ""
+    try:
+        report = export(mixes / "two", to=name, out=tmp_path / "e", **NEEDS.get(name, {}))
+    except base.ExportError as error:
+        refused = str(error)
+    if refused:
+        assert "stage" in refused
+        return
+    assert verify(tmp_path / "e").ok
+    loss = report.loss.of("stages")
+    assert loss.reason != "one stage"
+    if loss.how == "exact":
+        for stage in ("stable", "anneal"):
+            assert any(stage in str(p.relative_to(tmp_path)) or stage.encode() in p.read_bytes() for p in report.files[:-1])

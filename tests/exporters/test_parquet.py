@@ -105,8 +105,45 @@ def test_probabilities_add_up_as_strictly_as_datasets_asks(corpora, tmp_path) ->
     mix(corpora, epochs={"web": 0.37, "code": 1}, out=tmp_path / "m")
     export(tmp_path / "m", to="parquet", out=tmp_path / "e")
     said = json.loads((tmp_path / "e" / "mix.json").read_text())
-    assert sum(said["probabilities"]) == pytest.approx(1, abs=1e-12)
-    assert [s["documents"] for s in said["sources"]] == [22, 30]
+    (stage,) = said["stages"]
+    assert sum(stage["probabilities"]) == pytest.approx(1, abs=1e-12)
+    assert [s["documents"] for s in stage["sources"]] == [22, 30]
+
+
+@pytest.mark.trainer
+def test_stages_lie_in_a_folder_each_and_follow_each_other(corpora, staged, tmp_path) -> None:
+    datasets = pytest.importorskip("datasets")
+    datasets.disable_progress_bars()
+    stages = {"stable": {"epochs": {"web": 1.5, "code": 0.5}}, "anneal": {"epochs": {"web": 0.1, "code": 2}, "order": "descending q"}}
+    staged(corpora, stages)
+    report = export(tmp_path / "m", to="parquet", out=tmp_path / "e", rows_per_file=50)
+    assert [f.relative_to(tmp_path / "e").as_posix() for f in report.files if f.suffix == ".parquet"] == [
+        "anneal/code-00000.parquet",
+        "anneal/code-00001.parquet",
+        "anneal/web-00000.parquet",
+        "stable/code-00000.parquet",
+        "stable/web-00000.parquet",
+        "stable/web-00001.parquet",
+    ]
+    assert "2 stages" in report.loss.of("stages").reason
+    wanted = {stage: [i for s in ("web", "code") for i in emitted(tmp_path / f"m-{stage}", s)] for stage in stages}
+    load_mix = loader(tmp_path / "e").load_mix
+    cache = {"cache_dir": str(tmp_path / "hf")}
+    assert list(load_mix(**cache)["id"]) == wanted["stable"] + wanted["anneal"]
+    assert list(load_mix(stages=["anneal"], **cache)["id"]) == wanted["anneal"]
+    drawn = list(load_mix(interleaved=True, **cache)["id"])
+    assert Counter(drawn[: len(wanted["stable"])]) == Counter(wanted["stable"])
+    with pytest.raises(ValueError, match="Stages: stable, anneal"):
+        load_mix(stages=["warm"])
+    assert verify(tmp_path / "e").ok
+
+
+def test_a_transform_is_not_passed_over(corpora, tmp_path) -> None:
+    manifest = mix({"web": corpora["web"]}, out=tmp_path / "m")
+    stage = manifest.stages[0]
+    changed = replace(manifest, stages=(replace(stage, components=(replace(stage.components[0], transform="fim"),)),))
+    with pytest.raises(ExportError, match="has the transform 'fim'"):
+        export(changed, to="parquet", out=tmp_path / "e")
 
 
 def test_invalid_utf8_is_mended_and_counted(tmp_path) -> None:

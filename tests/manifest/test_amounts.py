@@ -6,8 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from explorer.errors import ManifestError
-from explorer.manifest.amounts import Target, Unique, copies, effective_tokens, targets
-from explorer.manifest.model import Given
+from explorer.mixture.amounts import Given, Taken, Target, Unique, effective_tokens, targets
+from explorer.mixture.draw import Draw
+
+
+def copies(target: Target, tokens: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """Copies of one stage over the whole source."""
+    draw = Draw(tokens, lambda: drawn)
+    return draw.copies(draw.advance(0, Taken(), target)[0])
+
 
 U = {"web": Unique(600, 6000.0), "code": Unique(300, 3000.0)}
 

@@ -12,7 +12,6 @@ from explorer.manifest import model
 from explorer.manifest.model import (
     FILE,
     Component,
-    Given,
     Manifest,
     Provenance,
     Resolved,
@@ -27,9 +26,11 @@ from explorer.manifest.model import (
     read_manifest,
 )
 from explorer.manifest.write import mix
+from explorer.mixture.amounts import Given
+from explorer.mixture.model import NAME
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
-name = st.from_regex(model.NAME, fullmatch=True)
+name = st.from_regex(NAME, fullmatch=True)
 number = st.floats(allow_nan=False, allow_infinity=False, width=64)
 whole = st.integers(0, 2**53)
 plain = st.dictionaries(text, st.one_of(text, number, whole, st.booleans(), st.none()), max_size=3)
@@ -44,10 +45,12 @@ givens = st.builds(Given, st.none() | number, st.none() | number, st.none() | nu
 resolved = st.builds(Resolved, number, whole, number, st.none() | number, st.none() | number, number)
 selections = st.builds(SelectionFile, name, text, whole)
 components = st.builds(Component, name, givens, resolved, selections, st.none() | number, text, text, plain)
-stages = st.builds(Stage, name, number, number, whole, several(components, unique_by=lambda c: c.source.lower()))
+stages = st.builds(
+    Stage, name, number, number, whole, several(components, unique_by=lambda c: c.source.lower()), st.none() | number, st.none() | whole
+)
 manifests = st.builds(
     Manifest, name, whole, st.builds(Tokenizer, st.none() | text, text, st.booleans()), st.none() | whole, st.none() | number,
-    several(sources, unique_by=lambda s: s.name.lower()), several(stages), st.builds(Totals, whole, number, whole, number, number), several(text),
+    several(sources, unique_by=lambda s: s.name.lower()), several(stages, unique_by=lambda s: s.name.lower()), st.builds(Totals, whole, number, whole, number, number), several(text),
     st.builds(Provenance, text, text),
 )  # fmt: skip
 

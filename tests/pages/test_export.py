@@ -80,7 +80,8 @@ def test_from_selection_to_verified_files(export, tmp_path):
 
 
 def test_snippets_name_the_files_that_are_there(tmp_path):
-    mix = {"text": "body", "sources": [{"name": "a", "files": ["a-0.parquet", "a-1.parquet"], "documents": 3}]}
+    sources = [{"name": "a", "files": ["a-0.parquet", "a-1.parquet"], "documents": 3}]
+    mix = {"text": "body", "stages": [{"name": "all", "sources": sources}]}
     by = {s.trainer: s for s in starts(tmp_path, mix)}
     files = [str(tmp_path / f"a-{i}.parquet") for i in (0, 1)]
     levanter = yaml.safe_load(by["levanter"].text)["data"]["components"]["a"]["source"]

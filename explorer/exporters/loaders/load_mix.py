@@ -1,11 +1,13 @@
 """Load an exported mix with Hugging Face ``datasets``; needs this folder and ``pip install datasets`` only.
 
 from load_mix import load_mix
-mix = load_mix()                      # exactly the manifest: source after source, in order, repeats included
-mix = load_mix(interleaved=True)      # the same documents, sources drawn in turn by their probabilities
+mix = load_mix()                      # exactly the manifest: stage after stage, source after source, in order, repeats included
+mix = load_mix(interleaved=True)      # the same documents, sources drawn in turn by their probabilities; stages still in order
+mix = load_mix(stages=["anneal"])     # some of the stages
 """
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from datasets import concatenate_datasets, interleave_datasets, load_dataset
 def load_mix(
     folder: str | Path | None = None,
     *,
+    stages: Iterable[str] | None = None,
     interleaved: bool = False,
     streaming: bool = False,
     stopping_strategy: str | None = None,
@@ -29,15 +32,25 @@ def load_mix(
     folder = Path(folder or __file__).resolve()
     folder = folder if folder.is_dir() else folder.parent
     mix = json.loads((folder / "mix.json").read_text(encoding="utf-8"))
-    parts = []
-    for source in mix["sources"]:
-        files = [str(folder / name) for name in source["files"]]
-        parts.append(load_dataset("parquet", data_files={"train": files}, split="train", streaming=streaming, **options))
-        if not streaming and len(parts[-1]) != source["documents"]:
-            raise ValueError(f"{source['name']} has {len(parts[-1])} documents, mix.json says {source['documents']}. Verify the folder.")
-    if len(parts) == 1:
-        return parts[0]
-    if not interleaved:
-        return concatenate_datasets(parts)
-    strategy = stopping_strategy or mix["stopping_strategy"]
-    return interleave_datasets(parts, probabilities=mix["probabilities"], seed=mix["seed"], stopping_strategy=strategy)
+    names = [stage["name"] for stage in mix["stages"]]
+    wanted = names if stages is None else list(stages)
+    for name in wanted:
+        if name not in names:
+            raise ValueError(f"The mix has no stage {name!r}. Stages: {', '.join(names)}. Name some of them.")
+    loaded = []
+    for stage in mix["stages"]:
+        if stage["name"] not in wanted:
+            continue
+        parts = []
+        for source in stage["sources"]:
+            files = [str(folder / name) for name in source["files"]]
+            parts.append(load_dataset("parquet", data_files={"train": files}, split="train", streaming=streaming, **options))
+            if not streaming and len(parts[-1]) != source["documents"]:
+                raise ValueError(
+                    f"{source['name']} has {len(parts[-1])} documents, mix.json says {source['documents']}. Verify the folder."
+                )
+        if interleaved and len(parts) > 1:
+            strategy = stopping_strategy or mix["stopping_strategy"]
+            parts = [interleave_datasets(parts, probabilities=stage["probabilities"], seed=mix["seed"], stopping_strategy=strategy)]
+        loaded += parts
+    return loaded[0] if len(loaded) == 1 else concatenate_datasets(loaded)

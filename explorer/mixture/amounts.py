@@ -1,18 +1,28 @@
-"""The arithmetic of a mixture: from one amount a source to tokens, epochs and copies a document; pure functions."""
+"""The arithmetic of a mixture: from one amount a source to tokens and epochs; pure functions."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-
-import numpy as np
+from typing import Literal, NamedTuple
 
 from explorer.errors import ManifestError
-from explorer.manifest.model import AMOUNTS, Given
 
 R_STAR = 15.387756  # Muennighoff et al. 2023, arXiv:2305.16264; constant of the published fit (huggingface/datablations)
 MANY_EPOCHS, TOO_MANY_EPOCHS = 4.0, 16.0
+AMOUNTS = ("weight", "epochs", "tokens", "documents")
+Verdict = Literal["fine", "worn", "spent"]
+
+
+@dataclass(frozen=True)
+class Given:
+    """The amount that was asked for: exactly one of the four; all None where nothing was said (every kept document once)."""
+
+    weight: float | None = None
+    epochs: float | None = None
+    tokens: float | None = None
+    documents: int | None = None
 
 
 @dataclass(frozen=True)
@@ -23,13 +33,38 @@ class Unique:
     tokens: float
 
 
+class Taken(NamedTuple):
+    """What earlier stages were to take of a source, repeats counted; fractions of a document are targets, not yet rounded."""
+
+    documents: float = 0.0
+    tokens: float = 0.0
+
+
 @dataclass(frozen=True)
 class Target:
-    """What a source shall give: an exact number of ``documents`` where that was asked for, else ``tokens``."""
+    """What a source shall give: a number of ``documents`` (rounded when all stages up to this one are added up) where that was asked
+    for, else ``tokens``.
+    """
 
     given: Given
     tokens: float
-    documents: int | None = None
+    documents: float | None = None
+
+
+@dataclass(frozen=True)
+class Wear:
+    """How often a source's tokens are read, what that is worth, and whether it is too often.
+
+    Attributes:
+        epochs: tokens read a unique token; None where the source has no tokens.
+        effective_tokens: tokens of fresh data they are worth.
+        verdict: ``fine`` up to 4 epochs, ``worn`` up to 16, ``spent`` beyond; None where epochs are.
+
+    """
+
+    epochs: float | None
+    effective_tokens: float
+    verdict: Verdict | None
 
 
 def effective_tokens(tokens: float, unique: float) -> float:
@@ -45,27 +80,51 @@ def effective_tokens(tokens: float, unique: float) -> float:
     return unique + unique * R_STAR * (1 - math.exp(-repeats / R_STAR))
 
 
+def wear(tokens: float, unique: float) -> Wear:
+    """How worn a source is after ``tokens`` were read of its ``unique`` ones.
+
+    4 epochs are where the published law still gives 93 of 100 tokens their full worth; past 16, more than its constant R, another
+    pass hardly adds. Both limits are this product's reading of the law, which itself has no such steps.
+    """
+    if unique <= 0:
+        return Wear(None, tokens, None)
+    epochs = tokens / unique
+    near = 1 + 1e-9
+    verdict: Verdict = "fine" if epochs <= MANY_EPOCHS * near else "worn" if epochs <= TOO_MANY_EPOCHS * near else "spent"
+    return Wear(epochs, effective_tokens(tokens, unique), verdict)
+
+
 def targets(
     unique: Mapping[str, Unique],
     given: Mapping[str, Given],
     *,
     budget_tokens: float | None = None,
     max_epochs: Mapping[str, float | None] | None = None,
+    share: float = 1.0,
+    taken: Mapping[str, Taken] | None = None,
 ) -> tuple[dict[str, Target], list[str]]:
-    """Tokens or documents that each source shall give, and what a reader must be told.
+    """Tokens or documents that each source shall give to one stage, and what a reader must be told.
 
     - ``epochs`` and ``documents`` are passes over, and a number of, documents; ``tokens`` is a number of tokens.
     - ``weight`` sources divide what the others leave of the budget in proportion to their weights. Without a budget they take as
       much as they can until the first of them has been seen ``max_epochs`` times (once unless given).
-    - Nothing given for any source: every kept document once; with a budget, equal epochs that meet it.
+    - Nothing given for any source: ``share`` of every kept document's one pass; with a budget, equal epochs that meet it.
     - A weight's target beyond ``max_epochs`` is cut to it, and said so; the rest is not given to other sources.
+
+    Args:
+        unique: kept documents and tokens of each source of the stage.
+        given: the amount asked for.
+        budget_tokens: of the stage.
+        max_epochs: passes allowed at most, earlier stages counted.
+        share: the stage's part of the run.
+        taken: what earlier stages take of each source.
 
     Raises:
         ManifestError: an amount for some sources and none for others, more than one for a source, an amount out of range, a source
             that keeps nothing, or an explicit amount beyond ``max_epochs``.
 
     """
-    caps = dict(max_epochs or {})
+    caps, before = dict(max_epochs or {}), taken or {}
     for name, kept in unique.items():
         _check(name, kept, given.get(name, Given()), caps.get(name))
     asked = {name: _only(name, given.get(name, Given())) for name in unique}
@@ -75,41 +134,54 @@ def targets(
         raise ManifestError(
             f"Source {silent[0]!r} has no amount while others have one. Every source takes exactly one of {', '.join(AMOUNTS)}. Give it one, for example epochs: 1"
         )
+    left = {name: _left(kept, caps.get(name), before.get(name, Taken())) for name, kept in unique.items()}
     if silent:
-        return _nothing_given(unique, budget_tokens, caps, warnings), warnings
+        return _nothing_given(unique, budget_tokens, caps, left, share, warnings), warnings
     found: dict[str, Target] = {}
     for name, kept in unique.items():
         amount, value = asked[name] or ("", 0.0)
         if amount == "weight":
             continue
-        limit = caps.get(name)
+        done = before.get(name, Taken())
         if amount == "epochs":
-            documents = round(value * kept.documents)
-            found[name], passes = Target(given[name], value * kept.tokens, documents), value
+            found[name], passes = Target(given[name], value * kept.tokens, value * kept.documents), value + done.documents / kept.documents
         elif amount == "documents":
-            found[name], passes = Target(given[name], kept.tokens * value / kept.documents, int(value)), value / kept.documents
+            passes = (value + done.documents) / kept.documents
+            found[name] = Target(given[name], kept.tokens * value / kept.documents, value)
         else:
-            passes = value / kept.tokens
+            passes = (value + done.tokens) / kept.tokens
             found[name] = Target(given[name], value)
+        limit = caps.get(name)
         if limit is not None and passes > limit * (1 + 1e-9):
+            all_stages = " with the stages before" if done.documents else ""
             raise ManifestError(
-                f"Source {name!r} is asked for {value:,g} {amount}, which is {passes:.4g} epochs. Its max_epochs is {limit:g}. Lower the amount or raise max_epochs."
+                f"Source {name!r} is asked for {value:,g} {amount}, which is {passes:.4g} epochs{all_stages}. Its max_epochs is {limit:g}. Lower the amount or raise max_epochs."
             )
     weighted = {name: float(pair[1]) for name, pair in asked.items() if pair and pair[0] == "weight"}
     fixed = sum(t.tokens for t in found.values())
     if weighted:
-        _divide(weighted, unique, given, budget_tokens, fixed, caps, found, warnings)
+        _divide(weighted, unique, given, budget_tokens, fixed, caps, left, found, warnings)
     total = sum(t.tokens for t in found.values())
     if budget_tokens is not None and not weighted and not math.isclose(total, budget_tokens, rel_tol=0.005):
         warnings.append(f"The sources come to {total:,.0f} tokens; the budget is {budget_tokens:,.0f}. No source has a weight to fill it.")
     return {name: found[name] for name in unique}, warnings
 
 
+def _left(kept: Unique, limit: float | None, taken: Taken) -> float:
+    """Tokens that ``max_epochs`` leaves after earlier stages."""
+    return math.inf if limit is None else max(0.0, limit * kept.tokens - taken.tokens)
+
+
 def _nothing_given(
-    unique: Mapping[str, Unique], budget: float | None, caps: Mapping[str, float | None], warnings: list[str]
+    unique: Mapping[str, Unique],
+    budget: float | None,
+    caps: Mapping[str, float | None],
+    left: Mapping[str, float],
+    share: float,
+    warnings: list[str],
 ) -> dict[str, Target]:
     if budget is None:
-        return {name: Target(Given(), kept.tokens, kept.documents) for name, kept in unique.items()}
+        return {name: Target(Given(), share * kept.tokens, share * kept.documents) for name, kept in unique.items()}
     empty = next((name for name, kept in unique.items() if kept.tokens <= 0), None)
     if empty is not None:
         raise ManifestError(
@@ -117,7 +189,7 @@ def _nothing_given(
         )
     total = sum(kept.tokens for kept in unique.values())
     found = {name: Target(Given(), budget * kept.tokens / total) for name, kept in unique.items()}
-    return {name: _capped(name, target, unique[name], caps.get(name), warnings) for name, target in found.items()}
+    return {name: _capped(name, target, unique[name], caps.get(name), left[name], warnings) for name, target in found.items()}
 
 
 def _divide(
@@ -127,6 +199,7 @@ def _divide(
     budget: float | None,
     fixed: float,
     caps: Mapping[str, float | None],
+    left: Mapping[str, float],
     found: dict[str, Target],
     warnings: list[str],
 ) -> None:
@@ -146,17 +219,16 @@ def _divide(
         )
     for name, weight in weighted.items():
         target = Target(given[name], rest * weight / total)
-        found[name] = _capped(name, target, unique[name], caps.get(name), warnings)
+        found[name] = _capped(name, target, unique[name], caps.get(name), left[name], warnings)
 
 
-def _capped(name: str, target: Target, kept: Unique, limit: float | None, warnings: list[str]) -> Target:
-    most = math.inf if limit is None else limit * kept.tokens
-    if target.tokens <= most * (1 + 1e-9):
+def _capped(name: str, target: Target, kept: Unique, limit: float | None, left: float, warnings: list[str]) -> Target:
+    if limit is None or target.tokens <= left + 1e-9 * limit * kept.tokens:
         return target
     warnings.append(
-        f"{name} was asked for {target.tokens:,.0f} tokens, {target.tokens / kept.tokens:.4g} epochs; max_epochs {limit:g} leaves {most:,.0f}. The other sources were not raised."
+        f"{name} was asked for {target.tokens:,.0f} tokens, {target.tokens / kept.tokens:.4g} epochs; max_epochs {limit:g} leaves {left:,.0f}. The other sources were not raised."
     )
-    return Target(target.given, most)
+    return Target(target.given, left)
 
 
 def _only(name: str, given: Given) -> tuple[str, float] | None:
@@ -183,37 +255,3 @@ def _check(name: str, kept: Unique, given: Given, limit: float | None) -> None:
             raise ManifestError(f"Source {name!r} has documents {value!r}. It must be a whole number. Round it, or give epochs.")
         if amount in ("weight", "tokens") and kept.tokens <= 0:
             raise ManifestError(f"Source {name!r} has {amount}, but its kept documents have no tokens. Give documents or epochs instead.")
-
-
-def copies(target: Target, tokens: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-    """How often each kept document is emitted: int32 [n].
-
-    Whole epochs first; what is left is a partial pass over the documents in the order of ``drawn``. A target in documents is met
-    exactly. A target in tokens takes documents until the rest is reached, with or without the last one, whichever is nearer.
-
-    Args:
-        target: what the source shall give.
-        tokens: float64 [n], tokens of each kept document.
-        drawn: int64 [n], positions in a seeded random order; only the partial pass uses it.
-
-    """
-    n = len(tokens)
-    if target.documents is not None:
-        whole, part = divmod(target.documents, n)
-    else:
-        total = float(tokens.sum())
-        whole = int(target.tokens / total + 1e-9)
-        rest = max(0.0, target.tokens - whole * total)
-        part = 0
-        if rest > 1e-9 * total:
-            running = np.cumsum(tokens[drawn])
-            part = min(int(np.searchsorted(running, rest, side="left")), n - 1)
-            short = rest - (running[part - 1] if part else 0.0)
-            part += int(running[part] - rest < short)
-    if whole + (part > 0) > np.iinfo(np.int32).max:
-        raise ManifestError(
-            f"{whole:,} epochs are too many: a document can be repeated at most {np.iinfo(np.int32).max:,} times. Lower the amount."
-        )
-    times = np.full(n, whole, np.int32)
-    times[drawn[:part]] += 1
-    return times
