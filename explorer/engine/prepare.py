@@ -18,9 +18,10 @@ from explorer.engine.local import Progress
 
 
 def prepare() -> float:
-    """Score, select from and tune a corpus of one document in a temporary folder; returns the seconds it took."""
+    """Score, select from, tune and audit a corpus of one document in a temporary folder; returns the seconds it took."""
     from explorer.corpus.corpus import open_corpus
     from explorer.engine.local import score
+    from explorer.rewrites.pairs import open_pairs
     from explorer.selection.recipes import recipes
     from explorer.selection.tuning import Tuning
 
@@ -33,6 +34,7 @@ def prepare() -> float:
         filters = recipes["gopher"]
         corpus.select(filters).summary()
         Tuning(corpus).tuned(filters.filters)
+        score(open_pairs(corpus, file, on="id"), ["audit"], on_progress=_show)
     return time.monotonic() - started
 
 
