@@ -77,6 +77,7 @@ def main() -> None:
             "opening": ("Opening 1,000 files", "opening.py"),
             "embedding": ("Embedding against plain encode", "embedding.py", *files),
             "duplicates": ("Near-duplicates from text to groups", "duplicates.py", *files, *peers),
+            "pairs": ("Checks of rewrites", "pairs.py", *files),
             "export": ("Exports of tokens", "export.py", *files),
             "search": ("Search by meaning over a million vectors", "semantic_search.py"),
             "map": ("The map in a browser", "map.py"),

@@ -83,7 +83,9 @@ def _configuration(manifest: Manifest, stage: Premixed, length: int | None, stre
         ]
         said |= {"streaming": True, "pretraining_sample_concatenation": True, "sample_packing": False}
     else:
-        said["datasets"] = [{"path": ".", "ds_type": "parquet", "data_files": files, "split": "train", "type": "completion", "field": "text"}  # "parquet" as a path is looked for on the hub]
+        # A local folder: "parquet" as a path is looked for on the hub first.
+        local = {"path": ".", "ds_type": "parquet", "data_files": files, "split": "train"}
+        said["datasets"] = [{**local, "type": "completion", "field": "text"}]
         said |= {"curriculum_sampling": True, "sample_packing": True, "sample_packing_sequentially": True, "num_epochs": 1}
     said |= {"shuffle_merged_datasets": False, "seed": manifest.seed}
     return said | ({"sequence_len": length} if length else {})

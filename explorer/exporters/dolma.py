@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import numpy as np
 import polars as pl
@@ -141,7 +141,7 @@ def _write_source(source: Source, shards: Sequence[Shard], decisions: Mapping[st
         columns = [decision.of(number, shard.rows) for decision in decisions.values()]
         with ExitStack() as stack:
             files = [stack.enter_context((place / f"{number:05d}.jsonl.gz").open("wb")) for place in places]
-            sinks = [stack.enter_context(gzip.GzipFile("", "wb", LEVEL, file, mtime=0)) for file in files]
+            sinks = [cast(IO[bytes], stack.enter_context(gzip.GzipFile("", "wb", LEVEL, file, mtime=0))) for file in files]
             for start, batch in _documents(shard, source, shape):
                 pl.DataFrame(batch).write_ndjson(sinks[0])
                 for sink, (copies, weight) in zip(sinks[1:], columns, strict=True):

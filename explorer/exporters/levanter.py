@@ -88,7 +88,9 @@ def levanter(
         "" if named else "Levanter takes gpt2's tokenizer where none is named.",
         "Levanter keeps the tokens in cache/, under the manifest's hash.",
     )
-    return _losses(manifest, written, plan, block, None if batch_size is None or length is None else batch_size * length, named, shuffle)
+    return _losses(
+        manifest, written, plan, block, batch_size, None if batch_size is None or length is None else batch_size * length, named, shuffle
+    )
 
 
 def realised(weights: Mapping[str, float], block: int) -> dict[str, int]:
@@ -105,7 +107,7 @@ def _plan(
     """The block and the stages in steps; every stage begins where a block does."""
     steps = [] if batch is None or length is None else [max(1, round(n / (batch * length))) for n in tokens]
     if block is None:
-        block = BLOCK if len(steps) < 2 or batch is None else batch * _steps_a_block(weights, steps, batch)
+        block = BLOCK if not steps or batch is None else batch * _steps_a_block(weights, steps, batch)
     if block > MOST_BLOCK:
         raise ExportError(f"block_size is {block:,}. Levanter takes {MOST_BLOCK:,} at most. Lower block_size or batch_size.")
     a_block = 1
@@ -141,9 +143,16 @@ def _steps_a_block(weights: Mapping[str, Mapping[str, float]], steps: Sequence[i
         late = max(abs((end - start) / asked - 1) for start, end, asked in zip([0, *ends], ends, steps, strict=False))
         block = batch * a_block
         lost = any(not count for shares in weights.values() for count in realised(shares, block).values())
-        return late + max(_rounding(shares, block) for shares in weights.values()) + lost
+        return late + max(_rounding(shares, block) for shares in weights.values()) + _unfinished(ends, a_block, batch) + lost
 
     return min(range(1, max(1, BLOCK // batch) + 1), key=moved)
+
+
+def _unfinished(ends: Sequence[int], a_block: int, batch: int) -> float:
+    """How far the last stage's shares may be off for its last, unfinished block, whose sequences come by chance (a standard error)."""
+    start = ends[-2] if len(ends) > 1 else 0
+    rest = (ends[-1] - start) % a_block * batch
+    return float(0.5 * rest**0.5 / ((ends[-1] - start) * batch))
 
 
 def _rounding(shares: Mapping[str, float], block: int) -> float:
@@ -216,13 +225,16 @@ def _losses(
     written: Sequence[Written],
     plan: Sequence[Step],
     block: int,
+    batch: int | None,
     tokens_a_step: int | None,
     tokenizer: str | None,
     shuffle: bool,
 ) -> Iterable[Loss]:
     found = losses(manifest, written)
     furthest = max(_rounding(step.weights, block) for step in plan)
-    reason = f"shares of training sequences, rounded to a block of {block:,}: furthest from the manifest's by {furthest:.2%}"
+    if batch is not None and plan[-1].steps is not None:
+        furthest += _unfinished([step.start + (step.steps or 0) for step in plan], max(1, block // batch), batch)
+    reason = f"shares of training sequences, rounded to a block of {block:,} and by chance in the last, unfinished one: furthest from the manifest's by about {furthest:.2%}"
     found["weight"] = Loss("weight", "approximated", reason, furthest) if furthest > 1e-9 else Loss("weight", "exact", reason)
     found["order"] = (
         Loss("order", "dropped", "levanter shuffles the sequences of each source (shuffle: true)")

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import IO, cast
 
 import numpy as np
 import polars as pl
@@ -132,7 +133,7 @@ def _write_texts(sources: Sources, folder: Path) -> Iterable[Loss]:
         for batch in mixed(sources, parts, place):
             number, held = (number + 1, 0) if held > FILE_BYTES else (number, held)
             with (place / f"mix-{number:05d}.jsonl.gz").open("ab") as file, gzip.GzipFile("", "wb", LEVEL, file, mtime=0) as member:
-                pl.DataFrame(batch).write_ndjson(member)
+                pl.DataFrame(batch).write_ndjson(cast(IO[bytes], member))
             held += batch.nbytes
         written += [_part(stage, part) for part in parts]
         length = stage.sequence_length or sources.manifest.sequence_length or "LENGTH"

@@ -1,0 +1,100 @@
+"""Load an export for Megatron-Core with its own code and count the mix that comes out.
+
+Needs ``torch`` and ``megatron-core==0.16.1`` in the environment it runs in, nothing else of this repository::
+
+    python tests/trainers/check_megatron.py EXPORT_FOLDER [--sequence-length 64] [--samples 1000]
+
+Prints JSON: by stage what was asked and realised, by source. Exit code 1 when a share is off by more than 0.005.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch.distributed as dist
+from megatron.core.datasets.blended_megatron_dataset_builder import BlendedMegatronDatasetBuilder
+from megatron.core.datasets.gpt_dataset import GPTDataset, GPTDatasetConfig
+from megatron.core.datasets.indexed_dataset import IndexedDataset
+from megatron.core.datasets.utils import get_blend_from_list
+
+
+class Tokens:
+    """The part of a tokenizer that GPTDataset touches."""
+
+    eod, pad, vocab_size = 0, 1, 1 << 20
+
+    def __init__(self):
+        self.unique_identifiers = {"class": "Tokens"}
+
+
+def build(blend, per_split, length, samples):
+    """The training split as Megatron builds it."""
+    config = GPTDatasetConfig(
+        random_seed=1,
+        sequence_length=length,
+        blend=blend,
+        blend_per_split=per_split,
+        split=None if per_split else "100,0,0",
+        path_to_cache=tempfile.mkdtemp(),
+        tokenizer=Tokens(),
+        reset_position_ids=False,
+        reset_attention_mask=False,
+        eod_mask_loss=False,
+        create_attention_mask=False,
+    )
+    sizes = [samples, None, None] if per_split else [samples, 0, 0]
+    return BlendedMegatronDatasetBuilder(GPTDataset, sizes, lambda: True, config).build()[0]
+
+
+def main() -> int:
+    """Count every stage."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("folder", type=Path)
+    arguments.add_argument("--sequence-length", type=int, default=64)
+    arguments.add_argument("--samples", type=int, default=1000)
+    given = arguments.parse_args()
+    os.chdir(given.folder)
+    dist.init_process_group("gloo", init_method="file://" + tempfile.mktemp(), rank=0, world_size=1)
+    record = json.loads(Path("tokens.json").read_text())
+    stages = list(dict.fromkeys(p["stage"] for p in record["parts"]))
+    said, worst = {}, 0.0
+    for stage in stages:
+        parts = [p for p in record["parts"] if p["stage"] == stage and p["tokens"]]
+        place = Path(stage if len(stages) > 1 else ".")
+        blend = get_blend_from_list((place / "blend.txt").read_text().split())
+        args = (place / "data_path.txt").read_text().split()
+        splits = json.loads((place / "per_split.json").read_text())
+        per_split = [get_blend_from_list(splits[k]) for k in ("train", "valid", "test")]
+        assert args[0] == "--data-path", args
+        assert get_blend_from_list(args[1:-2]) == blend == per_split[0], "the three forms differ"
+        found = {}
+        for form, data in (
+            ("blend", build(blend, None, given.sequence_length, given.samples)),
+            ("per_split", build(None, per_split, given.sequence_length, given.samples)),
+        ):
+            which = np.asarray(data.dataset_index) if hasattr(data, "dataset_index") else np.zeros(len(data), np.int64)
+            found[form] = np.bincount(which, minlength=len(parts)) / len(which)
+            assert len(data[0]["tokens"]) == given.sequence_length
+        for i, part in enumerate(parts):
+            held = IndexedDataset(part["stem"])
+            assert len(held.document_indices) - 1 == part["documents"], part
+            assert int(held.sequence_lengths.sum()) == part["tokens"], part
+            assert all(int(t.max()) < Tokens.vocab_size for t in (held[0], held[len(held) - 1])), part
+            realised = {form: round(float(share[i]), 6) for form, share in found.items()}
+            said.setdefault(stage, {})[part["source"]] = {
+                "asked": part["asked"],
+                **realised,
+                "documents": part["documents"],
+                "tokens": part["tokens"],
+            }
+            worst = max(worst, *(abs(share[i] - part["asked"]) for share in found.values()))
+    print(json.dumps({"trainer": "megatron-core", "stages": said, "furthest": worst}, indent=1))
+    return int(worst > 0.005)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,99 @@
+"""Load an export for MosaicML Streaming with its own code and count the mix that comes out.
+
+Needs ``torch`` and ``mosaicml-streaming==0.13.0`` in the environment it runs in, nothing else of this repository::
+
+    python tests/trainers/check_mosaicml.py EXPORT_FOLDER
+
+Streams are made as llm-foundry makes them (``Stream(**values)`` for each entry of ``streams``); llm-foundry itself is not needed, and its
+curriculum callback is not run: its datasets are loaded one after another. Prints JSON: by stage what was asked and realised, by source.
+Exit code 1 when a share is off by more than 0.005, a row is lost or repeated, or the order is another one.
+"""
+
+import importlib.machinery
+import json
+import os
+import sys
+import types
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+try:
+    import torchvision  # noqa: F401
+except Exception:  # it is imported by streaming, not used for tokens, and PyPI's build does not load beside a CPU-only torch
+    for name in [name for name in sys.modules if name.startswith("torchvision")]:
+        del sys.modules[name]
+
+    class Missing(types.ModuleType):
+        """A module that has every name."""
+
+        def __getattr__(self, name):
+            if name.startswith("__"):
+                raise AttributeError(name)
+            return type(name, (), {})
+
+    for name in ("torchvision", "torchvision.datasets", "torchvision.transforms", "torchvision.transforms.functional"):
+        sys.modules[name] = Missing(name)
+        sys.modules[name].__spec__ = importlib.machinery.ModuleSpec(name, None)
+
+from streaming import Stream, StreamingDataset
+from streaming.base.util import clean_stale_shared_memory
+
+
+def rows_of(dataset, streams=None, **more):
+    """Every row that a dataset of the YAML gives in one epoch."""
+    clean_stale_shared_memory()
+    made = [Stream(**values) for values in (streams or dataset["streams"]).values()]
+    given = {"shuffle": dataset["shuffle"], "shuffle_seed": dataset["shuffle_seed"], **more}
+    return [row["tokens"] for row in StreamingDataset(streams=made, batch_size=1, num_canonical_nodes=1, **given)]
+
+
+def main() -> int:
+    """Count every stage, as ``train.yaml`` has it and by the proportions of ``streams.yaml`` over 1,000 rows."""
+    os.chdir(sys.argv[1])
+    record = json.loads(Path("tokens.json").read_text())
+    train = yaml.safe_load(Path("train.yaml").read_text())
+    proportions = yaml.safe_load(Path("streams.yaml").read_text())
+    curriculum = train.get("callbacks", {}).get("curriculum_learning", {"schedule": []})
+    datasets = [train["train_loader"]["dataset"], *(item["dataset"] for item in curriculum["schedule"])]
+    durations = [curriculum.get("duration", train["max_duration"]), *(item["duration"] for item in curriculum["schedule"])]
+    stages = list(dict.fromkeys(p["stage"] for p in record["parts"] if p["tokens"]))
+    assert sum(int(d.removesuffix("tok")) for d in durations) == int(train["max_duration"].removesuffix("tok"))
+    said, worst, wrong = {}, 0.0, []
+    for stage, dataset, duration in zip(stages, datasets, durations, strict=True):
+        rows = rows_of(dataset)
+        length = dataset["max_seq_len"]
+        if {len(row) for row in rows} != {length} or len(rows) * length != int(duration.removesuffix("tok")):
+            wrong.append(f"{stage}: rows of {length} are not as many as the duration")
+        owner, order, alike = {}, [], 0
+        for name, values in dataset["streams"].items():
+            alone = rows_of({**dataset, "shuffle": False}, {name: values})
+            for row in alone:
+                alike += owner.setdefault(row.tobytes(), name) != name
+            order += [row.tobytes() for row in alone]
+        assert alike < 0.001 * len(rows), f"{alike} rows are alike in two sources, so they cannot be told apart"
+        if Counter(row.tobytes() for row in rows) != Counter(order):
+            wrong.append(f"{stage}: a row is lost or repeated")
+        if not dataset["shuffle"] and [row.tobytes() for row in rows] != order:
+            wrong.append(f"{stage}: rows are not in order")
+        found = Counter(owner[row.tobytes()] for row in rows)
+        drawn = Counter(owner[row.tobytes()] for row in rows_of(dataset, proportions[stage], epoch_size=1000))
+        for part in (p for p in record["parts"] if p["stage"] == stage and p["tokens"]):
+            name = part["source"]
+            share, by_proportion = found[name] / len(rows), drawn[name] / 1000
+            said.setdefault(stage, {})[name] = {
+                "asked": part["asked"],
+                "realised": round(share, 6),
+                "by proportion of 1,000": by_proportion,
+                "rows": found[name],
+            }
+            worst = max(worst, abs(share - part["asked"]), abs(by_proportion - part["asked"]))
+            assert np.dtype(record["dtype"]).itemsize == rows[0].dtype.itemsize, rows[0].dtype
+    print(json.dumps({"trainer": "mosaicml-streaming", "stages": said, "furthest": worst, "wrong": wrong}, indent=1))
+    return int(worst > 0.005 or bool(wrong))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
