@@ -9,12 +9,14 @@
 # %%
 import os
 import tempfile
+import warnings
 
 import polars as pl
 
 import explorer as ex
 from explorer.sample import write_sample
 
+warnings.filterwarnings("ignore", message="IProgress not found")  # no bars here
 os.chdir(tempfile.mkdtemp(prefix="tour-"))
 pl.Config(tbl_rows=30, fmt_str_lengths=90, tbl_width_chars=110, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True)
 print(*write_sample("sample")[:4], sep="\n")
@@ -90,7 +92,8 @@ corpus.score(["clusters", "minhash"], **quiet)
 side = corpus.coverage().of("cluster_top")
 titles = json.loads((side.folder / "titles.json").read_text())["cluster_top"]
 themes = corpus.sql("SELECT cluster_top AS theme, count(*) AS documents FROM corpus WHERE cluster_top >= 0 GROUP BY 1 ORDER BY 2 DESC, 1")
-print(f"{themes.height} themes hold {themes['documents'].sum()} documents; every one has a title: {all(titles[str(t)] for t in themes['theme'])}")
+named = all(titles[str(t)] for t in themes["theme"])
+print(f"{themes.height} themes hold {themes['documents'].sum()} documents; every one has a title: {named}")
 
 # %% [markdown]
 # Near-duplicates by FineWeb's MinHash: groups with their members' own ids, and what keeping one of each would save.
@@ -183,22 +186,56 @@ print(config.text)
 print("lost:", *to_pipeline(prose.filters, "datatrove").lost, sep="\n- ")
 
 # %% [markdown]
-# ## Mix, export, verify
+# ## Audit rewrites
 #
-# A manifest says which documents a model sees, how often and in which order.
+# Rewrites are opened beside their originals. Every check is a signal of the pair: what was lost, invented, changed or turned round.
 
 # %%
-manifest = ex.mix({"prose": prose, "code": code}, weights={"prose": 0.8, "code": 0.2}, budget_tokens=100_000, seed=1, out="mix")
+from explorer.rewrites.reasons import reasons
+
+pairs = ex.open_pairs("sample/corpus", "sample/rewrites.parquet", workspace="workspace")
+pairs.score("audit", **quiet)
+print(pairs.match.report.said())
+worst = pairs.sql("SELECT _row, pair_id FROM corpus WHERE method = 'hand' ORDER BY numbers_changed DESC, pair_id LIMIT 4")
+for (original, rewrite), name in zip(pairs.texts(worst["_row"]), worst["pair_id"], strict=True):
+    print(name, *reasons(original, rewrite), sep=" · ")
+
+# %% [markdown]
+# What passes is a selection like any other, and can be mixed with the documents.
+
+# %%
+recycled = pairs.select("numbers_changed + dates_changed + names_changed + negation_flips = 0 AND flags = 0")
+print(recycled.summary())
+
+# %% [markdown]
+# ## Mix, export, verify
+#
+# A manifest says which documents a model sees, how often and in which order: here in two stages, the second with more code and with the
+# rewrites. Documents continue from one stage to the next.
+
+# %%
+stages = [
+    {"name": "stable", "share": 0.8, "weights": {"prose": 0.8, "code": 0.2}},
+    {"name": "anneal", "share": 0.2, "weights": {"prose": 0.4, "code": 0.3, "recycled": 0.3}},
+]
+sources = {"prose": prose, "code": code, "recycled": recycled}
+manifest = ex.mix(sources, stages=stages, budget_tokens=100_000, seed=1, out="mix")
 pl.DataFrame(
     [
-        {"source": c.source, "documents": c.resolved.documents, "tokens": round(c.resolved.tokens), "epochs": round(c.resolved.epochs, 2)}
+        {
+            "stage": stage.name,
+            "source": c.source,
+            "documents": c.resolved.documents,
+            "tokens": round(c.resolved.tokens),
+            "epochs": round(c.resolved.epochs, 2),
+        }
         for stage in manifest.stages
         for c in stage.components
     ]
 )
 
 # %%
-written = ex.export(manifest, to="parquet", out="train")
+written = ex.export(manifest, to="parquet", out="train", columns="text")
 print(*(file.name for file in written.files), sep="\n")
 written.loss
 
@@ -214,10 +251,8 @@ for folder in ("mix", "train"):
 
 # %%
 import sys
-import warnings
 from collections import Counter
 
-warnings.filterwarnings("ignore", message="IProgress not found")  # no bars here
 import datasets
 
 datasets.disable_progress_bars()
@@ -225,6 +260,10 @@ sys.path.insert(0, "train")
 from load_mix import load_mix
 
 loaded = load_mix(cache_dir="cache")
-chosen = pl.concat([pl.read_parquet(f"mix/selection-{name}.parquet") for name in ("prose", "code")])
-assert Counter(loaded["id"]) == Counter(dict(zip(chosen["id"], chosen["repeat"], strict=True)))
+chosen = Counter()
+for stage in manifest.stages:
+    for component in stage.components:
+        part = pl.read_parquet(f"mix/{component.selection.path}")
+        chosen.update(dict(zip(part["id"], part["repeat"], strict=True)))
+assert Counter(loaded["id"]) == chosen
 print(f"{len(loaded)} documents loaded, the same ids as in the manifest")
