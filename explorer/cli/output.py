@@ -65,7 +65,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     shares = [name.endswith("share") for name in columns]
     cells = [[_cell(value, share) for value, share in zip(row, shares, strict=True)] for row in rows]
     if not sys.stdout.isatty():
-        for line in ([*columns], *cells):
+        for line in ([plain(name) for name in columns], *cells):
             click.echo("\t".join(line))
         return
     from rich.console import Console
@@ -77,7 +77,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
         [all(not c or c[0] in "-≈0123456789" for c in column) for column in zip(*cells, strict=True)] if cells else [False] * len(columns)
     )
     for name, right in zip(columns, numeric, strict=True):
-        table.add_column(Text(name), justify="right" if right else "left", overflow="fold")
+        table.add_column(Text(plain(name)), justify="right" if right else "left", overflow="fold")
     for line in cells:
         table.add_row(*map(Text, line))
     Console().print(table)

@@ -66,15 +66,20 @@ def pairs(
     from explorer.cli.scoring import compute, parse_parameters, rows_of
     from explorer.errors import CorpusError
     from explorer.rewrites.figures import breakdown, possible
-    from explorer.rewrites.pairs import Pairs, open_pairs
+    from explorer.rewrites.pairs import Pairs
 
     if rewrites:
         found = opened(rewrites, workspace, {**options, "originals": (originals,), "on": on})
     else:
+        if on:
+            raise CorpusError(
+                "--on joins two sets of files, and only one was named. Name the rewrites after the originals, or leave --on out."
+            )
         found = opened((originals,), workspace, options)
-        found = found if isinstance(found, Pairs) else open_pairs(found)
     if not isinstance(found, Pairs):
-        raise CorpusError(f"{originals!r} holds no rewrites. Name files of originals and of rewrites, or a file with both texts in a row.")
+        raise CorpusError(
+            f"{originals!r} holds no pairs. Name files of originals and of rewrites, or the columns of both texts in a row: --original COLUMN --text COLUMN"
+        )
     wanted = [n.strip() for part in names for n in part.split(",") if n.strip()]
     rows = rows_of(found, filters, sample, seed)
     report = compute(found, wanted, reporter, parse_parameters(parameters), rows=rows, device=device) if wanted else None

@@ -15,7 +15,9 @@ from explorer.primitives.batch import Batch, pair_primitive
 from explorer.primitives.swar import kernel
 from explorer.rewrites import lexicon as lx
 
+ALIKE = np.float32(0.25)  # of a sentence's content that another must have to tell the same
 NEAREST = 2  # sentences that are found for each
+_NEAR = 256  # terms back that a word is looked for
 _COMMONEST = 32  # sentences: a word in more of them tells nothing
 _CONTENT = tm.WORD | tm.NUMBER | tm.UNSPACED
 
@@ -107,8 +109,11 @@ def _nearest(s, base, text, index, seen, scores, touched, sentence, share):  # t
         if not is_content(text.flags[t], text.codes[t], text.size[t]):
             continue
         slot = place(keys, stamps, stamp, text.stems[t])
-        if stamps[slot] != stamp:
-            total += np.float32(1)
+        if stamps[slot] != stamp:  # not in the other text; said again a little later it counts once, as a word of both does
+            again = False
+            for b in range(max(text.sentences[s], t - _NEAR), t):
+                again = again or text.stems[b] == text.stems[t]
+            total += np.float32(0 if again else 1)
             continue
         if seen[slot] == s or counts[slot] > _COMMONEST:
             continue

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from explorer.corpus.corpus import Corpus
-from explorer.corpus.identity import identity_sql
+from explorer.corpus.database import quote
 from explorer.corpus.workspace import write_atomically
 from explorer.errors import CorpusError
 from explorer.rewrites.pairs import Pairs
@@ -30,7 +30,8 @@ class Decisions:
     """What was decided.
 
     Attributes:
-        documents: a row an original: ``row, id, decision, rewrites`` (how many are accepted), ``reason``.
+        documents: a row an original: ``row, id`` (null where there is no id column), ``decision, rewrites`` (how many are accepted),
+            ``reason``.
         pairs: a row a rewrite: ``row, id, original`` (its id, null for none), ``accepted`` (0 or 1), ``reason``.
         counts: documents by decision, in the order of `DECISIONS`.
     """
@@ -45,7 +46,10 @@ class Decisions:
         return {decision: int(found.get(decision, 0)) for decision in DECISIONS}
 
     def save(self, folder: str | Path) -> tuple[Path, Path]:
-        """Write ``originals.parquet`` and ``rewrites.parquet``, each with ``id, keep, decision, reason``: tables to score with ``imported``."""
+        """Write ``originals.parquet`` and ``rewrites.parquet``, each with ``row, id, keep, decision, reason``.
+
+        They are tables to score with ``imported``: ``on="row"`` where ids are not unique, or are missing.
+        """
         paths = Path(folder) / "originals.parquet", Path(folder) / "rewrites.parquet"
         for path, frame, side in zip(paths, (self.documents, self.pairs), ("original", "rewrite"), strict=True):
             table = _side(frame, side)
@@ -112,10 +116,12 @@ def _only_best(values: np.ndarray, match: np.ndarray, keep: np.ndarray, reason: 
 
 
 def _ids(corpus: Corpus) -> pl.Series:
-    return corpus.database.frame(f"SELECT {identity_sql(corpus)} AS id FROM {corpus.database.source()}")["id"]
+    if corpus.roles.id is None:
+        return pl.Series("id", [None], pl.String).new_from_index(0, len(corpus))
+    return corpus.database.frame(f"SELECT CAST({quote(corpus.roles.id)} AS VARCHAR) AS id FROM {corpus.database.source()}")["id"]
 
 
 def _side(frame: pl.DataFrame, side: str) -> pl.DataFrame:
     keep = pl.col("accepted") if side == "rewrite" else pl.col("decision").is_in(["original", "both"]).cast(pl.Int8)
     decision = pl.when(pl.col("accepted") == 1).then(pl.lit("keep")).otherwise(pl.lit("drop")) if side == "rewrite" else pl.col("decision")
-    return frame.select("id", keep=keep, decision=decision, reason=pl.col("reason"))
+    return frame.select("row", "id", keep=keep, decision=decision, reason=pl.col("reason"))

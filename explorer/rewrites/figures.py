@@ -93,6 +93,7 @@ def breakdown(pairs: Pairs, by: str, *, signal: str = "faithfulness", below: flo
     known = faults(pairs)
     columns: dict[str, list[object]] = {}
     counts = np.bincount(codes[there], minlength=len(labels))
+    found = {fault.name: _shares(pairs, fault, codes, there, len(labels)) for fault in known}
     order = [i for i in (range(len(labels)) if by == "length" else np.argsort(-counts, kind="stable")) if counts[i]]
     for i in order:
         mine = there & (codes == i)
@@ -103,12 +104,18 @@ def breakdown(pairs: Pairs, by: str, *, signal: str = "faithfulness", below: flo
             row |= {"scored": len(scored), "mean": float(scored.mean()) if len(scored) else None, "p25": q[0], "median": q[1], "p75": q[2]}
             row |= {"below": float((scored < below).mean()) if len(scored) else None}
             row |= {"histogram": np.histogram(np.clip(scored, 0, 1), BINS, (0, 1))[0].tolist()}
-        for fault in known:
-            looked = mine & np.isfinite(pairs.columns.numbers(fault.name))
-            row[fault.name] = float(up(pairs, fault)[looked].mean()) if looked.any() else None
+        row |= {name: shares[i] for name, shares in found.items()}
         for name, value in row.items():
             columns.setdefault(name, []).append(value)
     return pl.DataFrame(columns, strict=False)
+
+
+def _shares(pairs: Pairs, fault: Signal, codes: np.ndarray, there: np.ndarray, groups_: int) -> list[float | None]:
+    """Share of each group's pairs in which a fault was found, of those that it was looked for in."""
+    looked = there & np.isfinite(pairs.columns.numbers(fault.name))
+    of = np.bincount(codes[looked], minlength=groups_)
+    found = np.bincount(codes[looked & up(pairs, fault)], minlength=groups_)
+    return [float(f / n) if n else None for f, n in zip(found.tolist(), of.tolist(), strict=True)]
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 
 from explorer.corpus.corpus import Corpus, open_corpus
@@ -108,7 +107,9 @@ class Pairs(Corpus):
         texts = {self.roles.text, self.roles.original} if self.on is None else {self.roles.text}
         left_out = ", ".join(quote(name) for name in sorted(t for t in texts if t))
         target = Path(path).expanduser().absolute()
-        if target in {Path(s.path).absolute() for s in (*self.shards, *self.originals.shards) if not s.remote}:
+        real = os.path.realpath(target)
+        local = [s.path for s in (*self.shards, *self.originals.shards) if not s.remote]
+        if any(real == os.path.realpath(p) or (target.exists() and os.path.exists(p) and os.path.samefile(p, target)) for p in local):
             raise CorpusError(f"{str(path)!r} is one of the files that are audited. Sources are never written to. Name another file.")
         sql = f"SELECT * EXCLUDE ({left_out}) FROM ({corpus_sql(self.shards, coverage, coverage.columns())})"
         write_atomically(target, lambda p: self.database.write(sql, str(p)))
@@ -242,14 +243,3 @@ def is_pair_file(corpus: Corpus) -> bool:
         and rewrite != original
         and all(is_text(schema.field(c).type) for c in (rewrite, original))
     )
-
-
-def frame(pairs: Pairs, rows: Sequence[int] | np.ndarray, signals: Sequence[str] = ()) -> pl.DataFrame:
-    """Chosen pairs as a table: ``_row``, ``original``, ``rewrite``, method and style where there are any, and signals."""
-    wanted = np.asarray(rows, np.int64)
-    texts = pairs.texts(wanted)
-    roles = [c for c in (pairs.roles.id, pairs.roles.method, pairs.roles.style) if c]
-    found = pairs.documents(wanted, list(dict.fromkeys(roles))).with_columns(
-        pl.Series("original", [o for o, _ in texts], pl.String), pl.Series("rewrite", [r for _, r in texts], pl.String)
-    )
-    return found.with_columns(pl.Series(name, pairs.columns.numbers(name)[wanted]) for name in signals)

@@ -14,7 +14,7 @@ from explorer.primitives import terms as tm
 from explorer.primitives.batch import Batch, pair_primitive
 from explorer.primitives.swar import kernel
 from explorer.rewrites import cues as cu
-from explorer.rewrites.align import alignments
+from explorer.rewrites.align import ALIKE, alignments
 from explorer.rewrites.contraries import graded, opposite, related
 from explorer.rewrites.cues import field
 from explorer.rewrites.negations import exchanged, negation
@@ -23,7 +23,6 @@ from explorer.rewrites.statements import side
 KINDS = ("negation", "modality", "quantifier", "antonym")
 NEGATION, MODALITY, QUANTIFIER, ANTONYM = (np.int64(k) for k in range(4))
 _FROM_REWRITE, _FROM_ORIGINAL = np.int64(0), np.int64(1)
-_LEAST_SHARE = np.float32(0.25)  # of a sentence's content that the other must have to tell the same
 
 
 class Flips(NamedTuple):
@@ -82,7 +81,7 @@ def _one_way(first, last, low, high, swap, ours, theirs, aligned, near, hit, f, 
     nearest, share = aligned
     for x in range(first, last):
         for j in range(2):
-            near[j] = nearest[x, j] if share[x, j] >= _LEAST_SHARE else -1
+            near[j] = nearest[x, j] if share[x, j] >= ALIKE else -1
         if near[0] < 0:
             continue
         if not swap and exchanged(x, ours, near, theirs, hit):

@@ -21,7 +21,7 @@ FLAGS = {
     "flag_truncated": "cut off",
     "flag_looping": "goes round in circles",
 }
-ORDER = ("changed", "flip", "added", "lost")
+WORDS = {"changed": "changed", "flip": "turned round", "added": "invented", "lost": "lost"}  # of what became of a fact, worst first
 
 
 def reasons(original: str | None, rewrite: str | None) -> list[str]:
@@ -43,18 +43,14 @@ def summed(found: Sequence[Finding]) -> list[str]:
     """Findings in a few words: one of a kind is named, several are counted."""
     counts = Counter((f.verdict, f.kind) for f in found)
     said = []
-    for verdict in ORDER:
+    for verdict, became in WORDS.items():
         for (of, kind), n in counts.items():
             if of != verdict:
                 continue
             first = next(f for f in found if (f.verdict, f.kind) == (of, kind))
-            said.append(_named(first) if n == 1 else f"{n} {kind}s {_past(verdict)}")
+            said.append(_named(first) if n == 1 else f"{n} {'modalities' if kind == 'modality' else f'{kind}s'} {became}")
     return said
 
 
 def _named(finding: Finding) -> str:
     return finding.said if len(finding.said) <= 2 * SHORT else f"{finding.said[: 2 * SHORT - 1]}…"
-
-
-def _past(verdict: str) -> str:
-    return {"changed": "changed", "flip": "flipped", "added": "invented", "lost": "lost"}[verdict]

@@ -8,11 +8,13 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from explorer.corpus.corpus import Corpus
 from explorer.corpus.database import literal, quote
 from explorer.corpus.identity import identity, identity_sql
 from explorer.errors import ColumnNotFoundError, SignalError
 from explorer.registry import Columns, CorpusRun, Signal, corpus_family
 
+ROW = "row"
 KEYS = ("id", "doc_id", "document_id", "pair_id", "key")
 
 
@@ -35,7 +37,8 @@ def imported(run: CorpusRun, *, table: str = "", column: str = "", on: str = "")
         run: the corpus.
         table: a Parquet or CSV file.
         column: its column of numbers (or of true and false); may be left out where there is only one beside the ids.
-        on: its column of ids; by default the one called like the corpus' id column, or ``id``.
+        on: its column of ids; by default the one called like the corpus' id column, or ``id``. "row": its column ``row`` has the documents' numbers in
+            the corpus, from 0, as tables of decisions have; for corpora without unique ids.
 
     Raises:
         SignalError: the table cannot be read, an id stands twice with different values, or it has none of the documents.
@@ -63,8 +66,10 @@ def imported(run: CorpusRun, *, table: str = "", column: str = "", on: str = "")
                 raise SignalError(
                     f"{path.name!r} has different values for the id {twice[0][0]!r}. Every id needs one value. Name the table of one run, or take their mean first."
                 )
-            ids = corpus.database.frame(f"SELECT {identity_sql(corpus)} AS id FROM {corpus.database.source()}")
-            documents = pa.table({"row": pa.array(np.arange(len(corpus))), "id": ids["id"].to_arrow()})
+            rows = pa.array(np.arange(len(corpus)))
+            by_row = on == ROW and identity(corpus).column != ROW
+            ids = rows.cast(pa.string()) if by_row else _identities(corpus)
+            documents = pa.table({"row": rows, "id": ids})
             connection.register("documents", documents)
             found = connection.sql("SELECT d.row, f.low AS value FROM documents d JOIN frame f USING (id)").pl()
         except duckdb.Error as error:
@@ -78,6 +83,10 @@ def imported(run: CorpusRun, *, table: str = "", column: str = "", on: str = "")
     values = np.full(len(corpus), np.nan)
     values[found["row"].to_numpy()] = found["value"].to_numpy()
     return {"imported": values}
+
+
+def _identities(corpus: Corpus) -> pa.Array:
+    return corpus.database.frame(f"SELECT {identity_sql(corpus)} AS id FROM {corpus.database.source()}")["id"].to_arrow()
 
 
 def _key(on: str, own: str | None, names: dict[str, str]) -> str:
@@ -95,7 +104,7 @@ def _value(column: str, key: str, names: dict[str, str]) -> str:
     numbers = [
         n
         for n, kind in names.items()
-        if n != key
+        if n not in (key, ROW)
         and kind.split("(")[0]
         in (
             "TINYINT",

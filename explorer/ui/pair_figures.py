@@ -13,9 +13,10 @@ import streamlit as st
 from explorer.corpus.database import quote
 from explorer.labels import VERDICTS
 from explorer.registry import find_signal
-from explorer.rewrites.decisions import decide
+from explorer.rewrites.decisions import Decisions, decide
 from explorer.rewrites.figures import breakdown, faults, possible, rules
 from explorer.rewrites.pairs import Pairs
+from explorer.rewrites.place import Place
 from explorer.selection.filters import as_filters
 from explorer.selection.selection import Selection
 from explorer.selection.threshold import Threshold
@@ -161,9 +162,20 @@ def _plane(pairs: Pairs) -> None:
             "Draw a box to choose pairs. Rewrites that gained much and are little faithful are where a scorer is bought with inventions: look at the lower right."
         )
         return
-    (x0, x1), (y0, y1) = (sorted(box[axis]) for axis in ("x", "y"))
-    predicate = f"{quote(across)} BETWEEN {x0:.6g} AND {x1:.6g} AND {FAITHFUL} BETWEEN {y0:.6g} AND {y1:.6g}"
-    n = int((there & (x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)).sum())
+    # the outermost cells hold what lies beyond them too
+    (x0, x1), (y0, y1) = (sorted(float(v) for v in box[axis]) for axis in ("x", "y"))
+    bounds = [
+        (across, ">=", x0, x, x0 > ex[1]),
+        (across, "<=", x1, x, x1 < ex[-2]),
+        (FAITHFUL, ">=", y0, y, True),
+        (FAITHFUL, "<=", y1, y, True),
+    ]
+    used = [(name, sign, v, values) for name, sign, v, values, wanted in bounds if wanted]
+    predicate = " AND ".join([f"{quote(name)} {sign} {v!r}" for name, sign, v, _ in used] + [f"{quote(across)} IS NOT NULL"])
+    inside = there.copy()
+    for _, sign, v, values in used:
+        inside &= values >= v if sign == ">=" else values <= v
+    n = int(inside.sum())
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.html(f'<span class="quiet"><b>{exact(n)}</b> pairs inside</span>')
         keep = st.button("Keep only these", type="primary", key="plane_keep", disabled=not n)
@@ -238,7 +250,7 @@ def _rules(pairs: Pairs) -> None:
     if st.button(f"Drop pairs with {chosen}" if chosen else "Drop pairs by a rule", key="pairs_rule_drop", disabled=chosen is None):
         assert chosen is not None
         name, sign, value = chosen.split(" ")
-        rule = Threshold(name, maximum=float(value)) if sign == ">" else Threshold(name, minimum=float(value))
+        rule = Threshold(name, maximum=float(value), nulls="keep") if sign == ">" else Threshold(name, minimum=float(value), nulls="keep")
         state.set_filters(state.current_filters() | rule, f"without {chosen}")
         go_to("filters")
 
@@ -282,7 +294,8 @@ def _decide(pairs: Pairs, selection: Selection) -> None:
         )
     verdicts = labelled(pairs).select("row", "label")
     how: dict[str, Any] = {"accepted": accepted, "rejected": rejected, "best": best}
-    found = decide(pairs, selection.mask(), verdicts, **how)
+    stamp = (state.corpus_key(pairs), link.encode(selection.filters), str(verdicts.hash_rows().sum()), accepted, rejected, best)
+    found = _decided(stamp, pairs, selection, verdicts, how)
     total = len(pairs.originals)
     bars = "".join(
         f"<div><span>{escape({'original': 'original kept', 'rewrite': 'rewrite instead', 'both': 'both kept', 'drop': 'dropped'}[d])}</span><b>{short(n)}</b><small>{share(n, total)}</small></div>"
@@ -302,7 +315,7 @@ def _decide(pairs: Pairs, selection: Selection) -> None:
         originals, rewrites = found.save(folder)
         signal = f"imported:{name}"
         for corpus, table in ((pairs.originals, originals), (pairs, rewrites)):
-            corpus.score(signal, parameters={signal: {"table": str(table), "column": "keep"}}, on_progress=lambda _: None)
+            corpus.score(signal, parameters={signal: {"table": str(table), "column": "keep", "on": "row"}}, on_progress=lambda _: None)
         st.session_state.decided = (str(folder), f"imported_{name}")
         st.rerun()
     if "decided" in st.session_state:
@@ -314,15 +327,22 @@ def _decide(pairs: Pairs, selection: Selection) -> None:
         st.code(_recipe(pairs, column), language="yaml")
 
 
+@st.cache_resource(max_entries=2, show_spinner="Deciding …")
+def _decided(key: object, _pairs: Pairs, _selection: Selection, _verdicts: pl.DataFrame, _how: dict[str, Any]) -> Decisions:
+    return decide(_pairs, _selection.mask(), _verdicts, **_how)
+
+
 def _recipe(pairs: Pairs, column: str) -> str:
     """A mix of what was decided, as YAML."""
     import yaml
 
-    on = list(pairs.on or ())
+    together = pairs.on is None  # both texts in a row
+    opened = {"pairs": pairs.paths[0]} if together else {"pairs": [list(pairs.originals.paths), list(pairs.paths)], "on": list(pairs.on or ())}
+    sides = {"organic": ({"corpus": list(pairs.originals.paths)}, pairs.originals), "recycled": (opened, pairs)}
     said = {
         "sources": {
-            "organic": {"corpus": list(pairs.originals.paths), "where": f"{column} = 1"},
-            "recycled": {"pairs": [list(pairs.originals.paths), list(pairs.paths)], **({"on": on} if on else {}), "where": f"{column} = 1"},
+            name: {**files, "roles": {role: c or None for role, c in Place.of(side).roles}, "where": f"{column} = 1"}
+            for name, (files, side) in sides.items()
         }
     }
     return yaml.safe_dump(said, sort_keys=False, allow_unicode=True, width=1000)

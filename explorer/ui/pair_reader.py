@@ -15,30 +15,29 @@ from explorer.primitives.structure import KINDS, structure
 from explorer.registry import find_signal
 from explorer.rewrites.findings import Finding, findings
 from explorer.rewrites.pairs import Pairs
-from explorer.rewrites.reasons import FLAGS
+from explorer.rewrites.reasons import FLAGS, WORDS
 from explorer.selection.selection import Selection
 from explorer.ui import diff, state
 from explorer.ui.document import signals
 from explorer.ui.errors import guarded
 from explorer.ui.format import counted, exact, number, short
 from explorer.ui.labels import PAIR_CHOICES, label_buttons
+from explorer.ui.pairs import MOST_TO_CHECK
 from explorer.ui.ranks import rank
 from explorer.ui.reader import Span
 from explorer.ui.sentences import sentence_table
 
 STYLE = Path(__file__).with_name("pairs.css")
-MOST_TO_CHECK = 400_000  # characters of both texts that are searched for facts as a pair is opened
 LISTED = 40  # findings that are listed
 VIEWS = SIDES, SENTENCES, FIGURES = ("Side by side", "By sentence", "Every figure")
 PARTS = ("faithfulness", "meaning_kept", "meaning_supported", "facts_kept_frac", "novel_word_frac", "rouge_l_recall", "len_ratio_bytes", "structure_similarity", "quality_gain")  # fmt: skip
 KINDS_OF_FORM = ("headings", "list_items", "code_blocks", "table_rows", "quotes", "paragraphs")
-VERDICTS = {"changed": "changed", "flip": "turned round", "added": "invented", "lost": "lost"}
 
 
 def read_pair(pairs: Pairs, selection: Selection, row: int, *, after: Callable[[], None]) -> None:
     """Draw the reader for one pair."""
     st.html(f"<style>{diff.STYLE.read_text(encoding='utf-8')}{STYLE.read_text(encoding='utf-8')}</style>")
-    record = _record(state.place_key(pairs), row, pairs)
+    record, original, rewrite = _record(state.place_key(pairs), row, pairs)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="pair_top"):
         with st.container(width="stretch"), guarded("drawing the pair's head"):
             st.html(_head(pairs, row, record))
@@ -46,7 +45,6 @@ def read_pair(pairs: Pairs, selection: Selection, row: int, *, after: Callable[[
             label_buttons(row, key="pair", after=after, choices=PAIR_CHOICES)
     with guarded("drawing the figures of the pair"):
         _parts(pairs, row)
-    original, rewrite = record["original"], record["rewrite"]
     found = (
         _found(original, rewrite) if original is not None and rewrite is not None and len(original) + len(rewrite) <= MOST_TO_CHECK else []
     )
@@ -77,10 +75,9 @@ def read_pair(pairs: Pairs, selection: Selection, row: int, *, after: Callable[[
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _record(key: object, row: int, _pairs: Pairs) -> dict[str, Any]:
-    record = _pairs.documents([row]).row(0, named=True)
+def _record(key: object, row: int, _pairs: Pairs) -> tuple[dict[str, Any], str | None, str | None]:
     ((original, rewrite),) = _pairs.texts([row])
-    return {**record, "original": original, "rewrite": rewrite}
+    return _pairs.documents([row]).row(0, named=True), original, rewrite
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -143,7 +140,7 @@ def _said(original: str | None, rewrite: str | None, found: Sequence[Finding], f
         st.html(f'<p class="quiet">{"No original was found for this rewrite." if original is None else "The rewrite is null."}</p>')
         return
     parts = [f'<span class="flag">{escape(flag)}</span>' for flag in flags]
-    for verdict, words in VERDICTS.items():
+    for verdict, words in WORDS.items():
         n = sum(f.verdict == verdict for f in found)
         if n:
             parts.append(f'<mark class="fact {verdict}">{n} {words}</mark>')
@@ -170,9 +167,9 @@ def _list(original: str | None, rewrite: str | None, found: Sequence[Finding]) -
     """What was found, in words."""
     if not found:
         return
-    order = list(VERDICTS)
+    order = list(WORDS)
     lines = []
     for f in sorted(found, key=lambda f: order.index(f.verdict))[:LISTED]:
-        lines.append(f'<li><mark class="fact {f.verdict}">{VERDICTS[f.verdict]}</mark> {escape(diff.inert(f.said))}</li>')
+        lines.append(f'<li><mark class="fact {f.verdict}">{WORDS[f.verdict]}</mark> {escape(diff.inert(f.said))}</li>')
     more = f'<li class="quiet">and {len(found) - LISTED} more</li>' if len(found) > LISTED else ""
     st.html(f'<ul class="findings">{"".join(lines)}{more}</ul>')

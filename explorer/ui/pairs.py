@@ -35,6 +35,7 @@ from explorer.ui.scoring import score_command, start
 from explorer.ui.table import Column, Line, document_list
 
 PAGE = 25
+MOST_TO_CHECK = 400_000  # characters of both texts that are searched for facts as a pair is listed or opened
 WAIT = 1.5  # seconds a search may take before the page is shown without its result
 AT_ONCE = 2_000  # pairs that are audited unasked when the page is first opened
 FAITHFUL = "faithfulness"
@@ -108,7 +109,9 @@ def answer(pairs: Pairs) -> str:
 
 def audit_panel(pairs: Pairs) -> None:
     """Start the audit, or show how far it is; a small set is audited unasked."""
-    job = next((j for j in jobs.jobs(pairs.workspace) if j.state not in ENDED and "audit" in j.command), None)
+    wanted = [AUDIT, FAITHFUL]
+    lines = [score_command(pairs, wanted), score_command(pairs, [AUDIT]), score_command(pairs, wanted, "--sample", str(AT_ONCE))]
+    job = next((j for j in jobs.jobs(pairs.workspace) if j.state not in ENDED and list(j.command) in lines), None)
     if job is not None:
         _progress(pairs, job)
         return
@@ -116,9 +119,8 @@ def audit_panel(pairs: Pairs) -> None:
     lacking = [f for f in (*audit(), find(FAITHFUL)) if coverage.scored_rows(f.signals[0].name) < len(pairs)]
     if not lacking:
         return
-    wanted = [AUDIT, FAITHFUL]
-    if len(pairs) <= AT_ONCE and not st.session_state.get("pairs_audited"):
-        st.session_state.pairs_audited = True
+    if len(pairs) <= AT_ONCE and st.session_state.get("pairs_audited") != pairs.fingerprint:
+        st.session_state.pairs_audited = pairs.fingerprint  # once: what fails is not tried again unasked
         start(pairs, score_command(pairs, wanted if _encoder_is_here() else [AUDIT]), f"audit {counted(len(pairs), 'pair')}")
         st.rerun()
     names = ", ".join(f.name for f in lacking)
@@ -182,7 +184,8 @@ def toolbar(pairs: Pairs) -> tuple[Search, str]:
         for role in ("method", "style"):
             column = getattr(pairs.roles, role)
             if column:
-                labels = list(pairs.columns.groups(column, 50).labels)
+                groups = pairs.columns.groups(column, 50)
+                labels = [label for label in groups.labels if label != groups.rest]
                 if len(labels) > 1:
                     chosen = st.selectbox(
                         role,
@@ -348,7 +351,8 @@ def _said(key: tuple[Any, ...], rows: tuple[int, ...], _pairs: Pairs) -> list[tu
     frame = _pairs.documents(rows, list(dict.fromkeys(wanted)))
     found = []
     for record, (original, rewrite) in zip(frame.iter_rows(named=True), _pairs.texts(rows), strict=True):
-        words = reasons(original, rewrite)
+        much = len(original or "") + len(rewrite or "") > MOST_TO_CHECK
+        words = [f"more than {short(MOST_TO_CHECK)} characters: not checked here"] if much else reasons(original, rewrite)
         group = next(
             (str(record[c]) for c in (roles.method, roles.style, roles.id) if c and record[c] is not None), f"row {exact(record['_row'])}"
         )

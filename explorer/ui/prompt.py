@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from explorer.errors import ExplorerError
+from explorer.errors import CorpusError, ExplorerError
 from explorer.rewrites.findings import findings
 from explorer.rewrites.pairs import Pairs
 from explorer.rewrites.prompting.prompts import Prompt, own, prompts
@@ -55,8 +55,8 @@ def try_a_prompt(pairs: Pairs) -> None:
         st.caption("The documents' texts are sent to this address. A key is read from the environment variable OPENAI_API_KEY.")
     if st.button("Write", type="primary", key="prompt_write", icon=":material/edit:", disabled=prompt is None):
         assert prompt is not None
-        rows = _rows(pairs, n, seed, open_pair=one)
         try:
+            rows = _rows(pairs, n, seed, open_pair=one)
             st.session_state.prompt_made = _write(pairs, rows, prompt, tokens, seed, address, model, served=by == SERVED)
         except ExplorerError as error:
             errors.show(error)
@@ -81,7 +81,9 @@ def _prompt(name: str | None) -> Prompt | None:
 def _rows(pairs: Pairs, n: int, seed: int, *, open_pair: bool) -> list[int]:
     """Numbers of the originals to rewrite."""
     row = st.session_state.get("pairs_row")
-    if open_pair and row is not None and pairs.match.rows[row] >= 0:
+    if open_pair and row is not None and row < len(pairs):
+        if pairs.match.rows[row] < 0:
+            raise CorpusError("The open pair has no original to rewrite. Open another pair, or let documents be drawn at random.")
         return [int(pairs.match.rows[row])]
     return np.random.default_rng(seed).choice(len(pairs.originals), min(n, len(pairs.originals)), replace=False).tolist()
 

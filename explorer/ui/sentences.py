@@ -8,11 +8,10 @@ import streamlit as st
 
 from explorer.primitives.batch import Batch
 from explorer.primitives.terms import sentences
-from explorer.rewrites.align import alignments
+from explorer.rewrites.align import ALIKE, alignments
 from explorer.ui import diff
 from explorer.ui.format import counted, share
 
-ALIKE = 0.25  # of a sentence's content words, weighted: with fewer in common nothing tells the same
 MOST = 400  # sentences that are shown
 
 

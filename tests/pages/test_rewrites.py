@@ -43,7 +43,9 @@ def audited(files: tuple[Path, Path], tmp_path: Path) -> Pairs:
 def page(app: Callable[..., AppTest], files: tuple[Path, Path]) -> Callable[[], AppTest]:
     def start() -> AppTest:
         at = app(files[1], "--originals", files[0], "--on", "id=doc_id").run().switch_page("pages/rewrites.py")
-        at.session_state["pairs_audited"] = True  # no job: the pairs are audited above, or are not to be
+        at.session_state["pairs_audited"] = open_pairs(
+            files[0], files[1], on=("id", "doc_id"), workspace=files[0].parent / "workspace"
+        ).fingerprint  # no job: the pairs are audited above, or are not to be
         return at.run()
 
     return start

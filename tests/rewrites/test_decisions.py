@@ -76,6 +76,30 @@ def test_decisions_become_signals_of_both_sides(pairs: Pairs, tmp_path: Path) ->
     assert pairs.originals.select("imported_kept = 1").rows().tolist() == [1, 2, 3]
 
 
+def test_equal_texts_of_different_documents_are_decided_apart(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"id": ["a", "b"], "text": ["one", "two"]}), tmp_path / "o.parquet")
+    pq.write_table(pa.table({"id": ["a", "b", "b"], "rewrite": ["Sorry.", "Sorry.", "two \xe9"]}), tmp_path / "r.parquet")
+    pairs = open_pairs(tmp_path / "o.parquet", tmp_path / "r.parquet", on="id", workspace=tmp_path / "w")
+    found = decide(pairs, np.array([True, True, False]), pl.DataFrame({"row": [0], "label": ["reject"]}))
+    originals, rewrites = found.save(tmp_path / "decided")
+    for corpus, table in ((pairs, rewrites), (pairs.originals, originals)):
+        corpus.score("imported:kept", parameters={"imported:kept": {"table": str(table), "column": "keep", "on": "row"}})
+    assert pairs.select("imported_kept = 1").rows().tolist() == [1]
+    assert pairs.originals.select("imported_kept = 1").rows().tolist() == [0]
+
+
+def test_checks_are_never_written_over_a_source(pairs: Pairs, tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    with pytest.raises(CorpusError, match="Sources are never written to"):
+        pairs.write_checks(tmp_path / "sub" / ".." / "r.parquet")
+    pairs.score("size")
+    pairs.write_checks(tmp_path / "checks.parquet")
+    table = pl.read_parquet(tmp_path / "checks.parquet")
+    assert table["_row"].to_list() == [0, 1, 2, 3, 4]
+    assert "rewrite" not in table.columns
+    assert table["len_ratio_bytes"].null_count() == 1
+
+
 def test_a_selection_of_other_pairs_is_refused(pairs: Pairs) -> None:
     with pytest.raises(CorpusError, match="of 2 pairs, these are 5"):
         decide(pairs, np.ones(2, bool))

@@ -315,7 +315,7 @@ def test_sentences_are_aligned_as_plain_python_does(ours: list[list[str]], their
         scores, total = [0.0] * len(ours), 0.0
         for word in dict.fromkeys(words):
             having = [k for k, other in enumerate(sets) if word in other]
-            total += 1 / len(having) if having else words.count(word)
+            total += 1 / len(having) if having else 1
             for k in having:
                 scores[k] += 1 / len(having)
         best = sorted((k for k in range(len(ours)) if scores[k] > 0), key=lambda k: (-np.float32(scores[k]), k))

@@ -13,7 +13,7 @@ import explorer as ex
 from explorer.engine.local import score_texts
 from explorer.errors import ColumnNotFoundError, CorpusError, SignalError
 from explorer.registry import find
-from explorer.rewrites.pairs import Pairs, frame, open_pairs
+from explorer.rewrites.pairs import Pairs, open_pairs
 from explorer.rewrites.place import Place
 
 ORIGINALS = {
@@ -105,7 +105,6 @@ def test_selections_and_sql_see_pairs_as_documents(folder: Path) -> None:
     assert kept.rows().tolist() == [1, 4]
     assert set(kept.summary().sources["source"]) == {"wrap", "repro"}, "methods are the sources of rewrites"
     assert pairs.sql("SELECT count(len_ratio_bytes) AS n FROM corpus")["n"][0] == 3
-    assert frame(pairs, [0], ["len_ratio_bytes"])["original"].to_list() == ["The second one."]
 
 
 def test_both_texts_in_a_row(tmp_path: Path) -> None:
