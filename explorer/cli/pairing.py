@@ -10,10 +10,13 @@ from explorer.cli.options import json_option, role_options, scope_options, works
 from explorer.cli.output import note, print_json, print_table
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from explorer.jobs import Reporter
     from explorer.rewrites.pairs import Pairs
 
 NAME = "faithfulness"
+MANY = 5_000  # pairs: a CPU reads a few a second for faithfulness
 
 
 @click.command()
@@ -62,11 +65,14 @@ def pairs(
     explorer pairs originals.parquet rewrites.parquet --on doc_id
     explorer pairs both.parquet --original text --text rewrite --sample 2000 --out checks.parquet
     """  # noqa: D301
+    import numpy as np
+
     from explorer.cli.options import opened
     from explorer.cli.scoring import compute, parse_parameters, rows_of
     from explorer.errors import CorpusError
     from explorer.rewrites.figures import breakdown, possible
     from explorer.rewrites.pairs import Pairs
+    from explorer.rewrites.place import Place
 
     if rewrites:
         found = opened(rewrites, workspace, {**options, "originals": (originals,), "on": on})
@@ -82,11 +88,15 @@ def pairs(
         )
     wanted = [n.strip() for part in names for n in part.split(",") if n.strip()]
     rows = rows_of(found, filters, sample, seed)
+    if rows is None and wanted and len(found) > MANY:
+        note(f"Auditing all {len(found):,} pairs; it may be stopped and carries on. For a first look: --sample 2000")
     report = compute(found, wanted, reporter, parse_parameters(parameters), rows=rows, device=device) if wanted else None
     choices = possible(found)
     by = by or (choices[0] if choices else "original source")
-    table = breakdown(found, by)
-    listed = _worst(found, worst)
+    among = np.zeros(len(found), bool) if rows is not None else np.ones(len(found), bool)
+    among[rows if rows is not None else slice(0, 0)] = True
+    table = breakdown(found, by, among=among)
+    listed = _worst(found, worst, among)
     if out:
         found.write_checks(out)
     if as_json:
@@ -97,7 +107,7 @@ def pairs(
         note(str(report))
     counts = [c for c in table.columns if c not in ("group", "pairs", "scored", "mean", "p25", "median", "p75", "below", "histogram")]
     most = [c for c in counts if (table[c].drop_nulls() > 0).any()]
-    heads = ["group", "pairs", *(c for c in ("mean", "p25", "median", "p75") if c in table.columns)]
+    heads = ["group", "pairs", *(c for c in ("scored", "mean", "p25", "median", "p75") if c in table.columns)]
     heads_shown = [*heads, *(["below 0.8 share"] if "below" in table.columns else [])]
     print_table(f"{NAME} by {by}", heads_shown, table.select(*heads, *(["below"] if "below" in table.columns else [])).rows())
     shares = [(c, *(table[c].to_list())) for c in most]
@@ -106,19 +116,20 @@ def pairs(
         print_table("The worst", ["row", "id", NAME, "what the checks say"], [(p["row"], p["id"], p[NAME], "; ".join(p["reasons"]) or "nothing found") for p in listed])  # fmt: skip
     if out:
         note(f"Wrote {out}.")
-    note("Read them beside their originals: explorer app REWRITES --originals ORIGINALS")
+    place = Place.of(found)
+    note(f"Read them beside their originals: explorer app {place.command()}")
 
 
-def _worst(found: Pairs, n: int) -> list[dict[str, Any]]:
-    """The pairs lowest in faithfulness, with what the checks say of each; empty where it is not computed."""
+def _worst(found: Pairs, n: int, among: np.ndarray) -> list[dict[str, Any]]:
+    """The pairs of ``among`` (bool) lowest in faithfulness, with what the checks say of each; empty where it is not computed."""
     import numpy as np
 
     from explorer.rewrites.reasons import reasons
 
     if not n or found.coverage().of(NAME) is None:
         return []
-    values = found.columns.numbers(NAME).astype(np.float64)
-    order = np.argsort(values, kind="stable")[: min(n, int(np.isfinite(values).sum()))]  # NaN is last
+    values = np.where(among, found.columns.numbers(NAME).astype(np.float64), np.nan)
+    order = np.lexsort((found.columns.numbers("meaning_kept"), values))[: min(n, int(np.isfinite(values).sum()))]  # NaN is last
     ids = found.documents(order, [found.roles.id])[found.roles.id].to_list() if found.roles.id else [None] * len(order)
     texts = found.texts(order)
     return [

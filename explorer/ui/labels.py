@@ -142,7 +142,9 @@ def label_buttons(
                 args=(None if label == now else label,),
                 help="Take this label away" if label == now else f"Label this document {plain(label)}",
             )
-        last = known.next_undo()
+        last = (
+            known.next_undo() if frame.height else None
+        )  # steps are the workspace's: where nothing is labelled the last one was elsewhere
         st.button(
             "Undo",
             key=f"{key}_undo",

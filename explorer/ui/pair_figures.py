@@ -302,6 +302,11 @@ def _decide(pairs: Pairs, selection: Selection) -> None:
         for d, n in found.counts.items()
     )
     st.html(f'<div class="cards">{bars}</div>')
+    if not selection.filters:
+        st.warning(
+            "No filter is set: every rewrite that nobody rejected counts as accepted. Cut by faithfulness or the faults first, on Filters.",
+            icon=":material/filter_alt_off:",
+        )
     taken = int(found.pairs["accepted"].sum())
     st.caption(f"{exact(taken)} of {counted(len(pairs), 'rewrite')} accepted.")
     if st.button(
@@ -337,7 +342,9 @@ def _recipe(pairs: Pairs, column: str) -> str:
     import yaml
 
     together = pairs.on is None  # both texts in a row
-    opened = {"pairs": pairs.paths[0]} if together else {"pairs": [list(pairs.originals.paths), list(pairs.paths)], "on": list(pairs.on or ())}
+    opened = (
+        {"pairs": pairs.paths[0]} if together else {"pairs": [list(pairs.originals.paths), list(pairs.paths)], "on": list(pairs.on or ())}
+    )
     sides = {"organic": ({"corpus": list(pairs.originals.paths)}, pairs.originals), "recycled": (opened, pairs)}
     said = {
         "sources": {

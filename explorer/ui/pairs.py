@@ -42,6 +42,7 @@ FAITHFUL = "faithfulness"
 MARK = 0.8  # of faithfulness: below it a reader should look
 ORDER = "in the files' order"
 ANY = "any"
+MARKS = {"accept": "A · ", "reject": "X · ", "not sure": "S · "}  # the keys that say so
 STYLE = Path(__file__).with_name("pairs.css")
 
 
@@ -295,7 +296,7 @@ def listing(pairs: Pairs, found: Found, sort: str | None) -> int:
     lines = []
     for r, group, tip, words in _said(state.place_key(pairs), tuple(rows), pairs):
         cells = [number(round(float(pairs.columns.numbers(c)[r]), 2)) for c in columns]
-        mark = {"accept": "✓ ", "reject": "✕ ", "not sure": "? "}.get(verdicts.get(r, ""), "")
+        mark = MARKS.get(verdicts.get(r, ""), "")
         lines.append(Line(r, mark + group, tip, words, cells, None if kept is None else bool(kept[r])))
 
     def opened() -> None:

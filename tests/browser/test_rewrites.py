@@ -45,7 +45,7 @@ def test_from_documents_to_decisions(tab, serve, tmp_path):
 
     # X rejects it and opens the next
     tab.keyboard.press("x")
-    tab.locator("#frame .line", has_text=re.compile("✕")).wait_for()
+    tab.locator("#frame .line", has_text=re.compile("X ·")).wait_for()
     idle(tab)
     for _ in range(2):
         tab.keyboard.press("k")
