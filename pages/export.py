@@ -22,6 +22,9 @@ with guarded("counting the selection"):
     answer(exporting.kept_line(selection))
 heading("1 · Manifest", "one file that says which documents, how often and in which order; the same inputs give the same bytes")
 exporting.manifest_form(selection)
+st.caption(
+    "Of this selection alone. Several sources, weights and stages are mixed on the Mixture page, which writes its manifest here too."
+)
 exporting.running(corpus)
 
 names = exporting.manifests(corpus)

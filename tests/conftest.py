@@ -14,7 +14,7 @@ from hypothesis import settings
 from explorer.corpus.corpus import Corpus, open_corpus
 
 # A busy machine is no fault of the code; and what passed in CI passes there again: new examples are searched for at home.
-settings.register_profile("house", deadline=None, derandomize=bool(os.environ.get("CI")))
+settings.register_profile("house", deadline=None, derandomize=bool(os.environ.get("CI")), max_examples=25 if os.environ.get("CI") else 100)
 settings.load_profile("house")
 
 EDGE_TEXTS: list[str | None] = [

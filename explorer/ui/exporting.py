@@ -8,6 +8,7 @@ import re
 import shlex
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ import streamlit as st
 from explorer import jobs
 from explorer.corpus.corpus import Corpus
 from explorer.errors import ExplorerError
-from explorer.exporters import exporters
+from explorer.exporters import exporters, is_export, recounted
+from explorer.exporters.start import START
 from explorer.jobs import ENDED, Job
 from explorer.manifest.breakdown import by_group
 from explorer.manifest.model import FILE, Manifest, read_manifest
@@ -29,12 +31,16 @@ from explorer.selection.selection import Selection
 from explorer.ui.cards import chart_text
 from explorer.ui.errors import guarded, plain
 from explorer.ui.evidence import summary_of
-from explorer.ui.format import about, duration, exact, number, share, short, size
+from explorer.ui.export_options import loss_table, options_form, preview_loss
+from explorer.ui.format import about, counted, duration, exact, number, share, short, size
 from explorer.ui.frame import heading
+from explorer.ui.mixing_edits import kind_of
 from explorer.ui.starting import starts
 from explorer.ui.state import corpus_key
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+MOST_WARNINGS = 6  # that stand on the page unasked
+FIRST = "parquet"  # the exporter that nearly every trainer reads
 AMOUNTS = {"once": "every kept document once", "epochs": "passes (epochs)", "tokens": "a token budget"}
 
 
@@ -80,7 +86,7 @@ def manifest_form(selection: Selection) -> None:
         with guarded("writing the manifest"):
             recipe = propose_recipe(selection, name=name, epochs=epochs, tokens=budget, order=order, seed=int(seed))
             file = write_recipe(recipe, corpus.workspace.path / "mixtures" / f"{name}.yaml")
-            _start(
+            start(
                 corpus,
                 ["mix", str(file), "--out", str(corpus.workspace.path / "manifests" / name), "--workspace", str(corpus.workspace.path)],
                 f"manifest {name}",
@@ -101,7 +107,7 @@ def manifest_card(manifest: Manifest) -> None:
             about(short(total.effective_tokens), estimated),
             "what repeated tokens are worth as fresh ones (Muennighoff et al. 2023)",
         ),
-        ("epochs", number(manifest.stages[0].components[0].resolved.epochs), "tokens emitted a unique token"),
+        _epochs(manifest),
         ("hash", manifest.hash[:10], manifest.hash),
     ]
     st.html(
@@ -109,8 +115,33 @@ def manifest_card(manifest: Manifest) -> None:
         + "".join(f'<div title="{escape(tip, quote=True)}"><span>{k}</span><b>{escape(v)}</b></div>' for k, v, tip in cards)
         + "</div>"
     )
-    for warning in manifest.warnings:
-        st.warning(plain(warning), icon=":material/info:")
+    told = _together(manifest.warnings)
+    said = "  \n".join(plain(warning) for warning in told)
+    if len(told) > MOST_WARNINGS:
+        with st.expander(f"{len(told)} remarks on this manifest", icon=":material/info:"):
+            st.markdown(said)
+    elif told:
+        st.warning(said, icon=":material/info:")
+
+
+def _together(warnings: Sequence[str]) -> list[str]:
+    """Remarks, those that say the same estimate of several sources as one."""
+    told: list[str] = []
+    estimates: dict[str, list[str]] = {}
+    for warning in warnings:
+        found = re.fullmatch(r"Tokens of (.+) are an estimate \((.*)\)\.", warning)
+        if found:
+            estimates.setdefault(found[2], []).append(found[1])
+        else:
+            told.append(warning)
+    return [*(f"Tokens of {', '.join(names)} are an estimate ({how})." for how, names in estimates.items()), *told]
+
+
+def _epochs(manifest: Manifest) -> tuple[str, str, str]:
+    """Passes where there is one source; else how many sources and stages."""
+    if len(manifest.sources) == 1 == len(manifest.stages):
+        return "epochs", number(manifest.stages[0].components[0].resolved.epochs), "tokens emitted a unique token"
+    return "sources × stages", f"{len(manifest.sources)} × {len(manifest.stages)}", ", ".join(s.name for s in manifest.stages)
 
 
 def made_from_others(selection: Selection, manifest: Manifest) -> None:
@@ -127,24 +158,30 @@ def made_from_others(selection: Selection, manifest: Manifest) -> None:
 
 
 def manifest_table(corpus: Corpus, manifest: Manifest) -> None:
-    """Documents and tokens by source: of the corpus' own sources when the manifest was made from it, else of the manifest's."""
-    frame = _by_source((corpus_key(corpus), str(manifest.folder), manifest.hash), corpus, manifest)
+    """Documents and tokens: by the corpus' own sources where the manifest has one source, else by stage and source."""
     estimated, whole = manifest.tokenizer.estimated, manifest.totals.tokens
+    several = len(manifest.sources) > 1 or len(manifest.stages) > 1
+    frame = None if several else _by_source((corpus_key(corpus), str(manifest.folder), manifest.hash), corpus, manifest)
     if frame is None:
         rows = [
             {
+                "stage": stage.name,
                 "group": c.source,
                 "documents": c.resolved.documents,
                 "tokens": c.resolved.tokens,
-                "share": c.resolved.tokens / whole if whole else None,
+                "share": c.resolved.tokens / (stage.tokens if several else whole) if whole and stage.tokens else None,
+                "epochs": c.resolved.epochs,
+                "asked": f"{kind} {amount:g}" if (kind := kind_of(c.given)) and (amount := getattr(c.given, kind)) else "",
             }
             for stage in manifest.stages
             for c in stage.components
         ]
-        frame = pl.DataFrame(rows)
-    elif (frame["documents"] == frame["unique_documents"]).all():
-        frame = frame.drop("unique_documents")
-    frame = frame.filter(pl.col("documents") > 0).sort("tokens", descending=True)
+        frame = pl.DataFrame(rows, infer_schema_length=None)
+        frame = frame if len(manifest.stages) > 1 else frame.drop("stage")
+    else:
+        if (frame["documents"] == frame["unique_documents"]).all():
+            frame = frame.drop("unique_documents")
+        frame = frame.filter(pl.col("documents") > 0).sort("tokens", descending=True)
     if frame.is_empty():
         return
     st.dataframe(
@@ -153,11 +190,16 @@ def manifest_table(corpus: Corpus, manifest: Manifest) -> None:
         width="stretch",
         height=min(38 + 35 * frame.height, 330),
         column_config={
+            "stage": st.column_config.TextColumn("Stage"),
             "group": st.column_config.TextColumn("Source", width="medium"),
             "documents": st.column_config.NumberColumn("Documents", format="localized", help="Every repeat counted"),
             "unique_documents": st.column_config.NumberColumn("Different ones", format="localized"),
             "tokens": st.column_config.NumberColumn("≈ tokens" if estimated else "Tokens", format="compact", help=manifest.tokenizer.label),
-            "share": st.column_config.ProgressColumn("of the tokens", format="percent", min_value=0, max_value=1),
+            "share": st.column_config.ProgressColumn(
+                "of the stage's tokens" if several else "of the tokens", format="percent", min_value=0, max_value=1
+            ),
+            "epochs": st.column_config.NumberColumn("Epochs", format="%.2f", help="Passes of this stage"),
+            "asked": st.column_config.TextColumn("Asked for"),
         },
     )
 
@@ -168,25 +210,28 @@ def _by_source(key: tuple[Any, ...], _corpus: Corpus, _manifest: Manifest) -> pl
 
 
 def trainer_form(corpus: Corpus, manifest: Manifest) -> None:
-    """Choose a trainer and write its files."""
+    """Choose a trainer, set its options, see what it can say, and write its files."""
     known = exporters()
-    to = st.segmented_control("Trainer", list(known), default=next(iter(known)), key="export_to") or next(iter(known))
+    names = [FIRST, *(n for n in known if n != FIRST)]
+    to = st.segmented_control("Trainer", names, default=FIRST, key="export_to", required=True) or FIRST
     st.caption(plain(known[to].about))
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        out = st.text_input(
-            "Folder", value=str(corpus.workspace.path / "exports" / f"{manifest.name}-{to}"), key=f"export_out_{manifest.name}_{to}"
-        )
+    given = options_form(known[to])
+    out = st.text_input(
+        "Folder", value=str(corpus.workspace.path / "exports" / f"{manifest.name}-{to}"), key=f"export_out_{manifest.name}_{to}"
+    )
+    folder = Path(out).expanduser().absolute()
+    command = ["export", str(manifest.folder), "--to", to, "--out", str(folder), *(word for o in given for word in ("-o", o))]
+    with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Write the files", type="primary", key="export_go"):
             with guarded("writing the files"):
-                _start(
-                    corpus,
-                    ["export", str(manifest.folder), "--to", to, "--out", str(Path(out).expanduser().absolute())],
-                    f"export {manifest.name} to {to}",
-                )
+                start(corpus, command, f"export {manifest.name} to {to}")
                 st.rerun()
-    folder = Path(out).expanduser()
+        st.caption(f"By command: {plain(shlex.join(['explorer', *command]))}")
     if list(folder.glob("*.provenance.json")):
         exported(folder, manifest)
+        return
+    with guarded("trying the export"):
+        preview_loss(manifest, to, given)
 
 
 def exported(folder: Path, manifest: Manifest) -> None:
@@ -196,26 +241,23 @@ def exported(folder: Path, manifest: Manifest) -> None:
     if record["manifest"]["hash"] != manifest.hash:
         st.warning("These files were made from an earlier manifest of this name. Write them again.", icon=":material/history:")
     files = sorted(p for p in folder.rglob("*") if p.is_file())
-    left, right = st.columns(2, gap="medium")
+    left, right = st.columns([3, 2], gap="medium")
     with left:
-        loss = record.get("loss", [])
-        signs = {"exact": "●", "approximated": "◐", "dropped": "○"}
-        rows = "".join(
-            f'<tr><td>{signs.get(i["how"], "")} {escape(i["how"])}</td><td>{escape(i["field"])}</td><td class="quiet">{escape(i["reason"])}</td></tr>'
-            for i in loss
-        )
-        st.html(f'<h3 class="side">What the files keep of the manifest</h3><table class="loss">{rows}</table>')
+        st.html(f'<h3 class="side">What the files keep of the manifest</h3>{loss_table(record.get("loss", []))}')
     with right:
         total = sum(p.stat().st_size for p in files)
-        st.html(f'<h3 class="side">{len(files)} files, {size(total)}</h3>')
+        st.html(f'<h3 class="side">{counted(len(files), "file")}, {size(total)}</h3>')
         st.code(
             "\n".join(f"{p.relative_to(folder)}  {size(p.stat().st_size)}" for p in files[:12])
             + (f"\n… {len(files) - 12} more" if len(files) > 12 else ""),
             language=None,
         )
     prove(folder, "the files")
-    if (folder / "mix.json").exists():
+    if record["exporter"] == FIRST:
         how_to_start(folder, manifest)
+    elif (folder / START).is_file():
+        heading("3 · Start training", "in the folder of the files, as its README.txt says")
+        st.code((folder / START).read_text(encoding="utf-8"), language=None, wrap_lines=True)
 
 
 def how_to_start(folder: Path, manifest: Manifest) -> None:
@@ -233,19 +275,20 @@ def prove(path: Path, what: str) -> None:
     key = f"verified_{path}"
     if st.button(f"Verify {what}", key=f"verify_{path}", help="Hash and count again everything that was written"):
         with st.spinner(f"Hashing and counting {what} again …"), guarded("verifying"):
-            st.session_state[key] = verify(path)
-    report: VerifyReport | None = st.session_state.get(key)
-    if report is None:
+            report = verify(path)
+            st.session_state[key] = replace(report, checks=(*report.checks, *recounted(path))) if is_export(path) else report
+    found: VerifyReport | None = st.session_state.get(key)
+    if found is None:
         st.caption(f"By command: explorer verify {plain(shlex.quote(str(path)))}")
         return
-    failed, skipped = report.failures, [c for c in report.checks if c.status == "skipped"]
+    failed, skipped = found.failures, [c for c in found.checks if c.status == "skipped"]
     if failed:
         st.error("  \n".join(plain(f"{c.name}: {c.message}") for c in failed), icon=":material/error:")
     else:
         note = f"; {len(skipped)} could not be looked at here" if skipped else ""
-        st.success(f"All {len(report.checks) - len(skipped)} checks hold{note}.", icon=":material/verified:")
+        st.success(f"All {len(found.checks) - len(skipped)} checks hold{note}.", icon=":material/verified:")
     with st.expander("Every check"):
-        st.dataframe([{"status": c.status, "check": c.name, "finding": c.message} for c in report.checks], hide_index=True, width="stretch")
+        st.dataframe([{"status": c.status, "check": c.name, "finding": c.message} for c in found.checks], hide_index=True, width="stretch")
 
 
 def running(corpus: Corpus) -> None:
@@ -310,5 +353,6 @@ def _curricula(corpus: Corpus) -> Sequence[str]:
     return [f"{way} {name}" for name in corpus.columns.numeric() for way in ("ascending", "descending")]
 
 
-def _start(corpus: Corpus, command: list[str], label: str) -> None:
+def start(corpus: Corpus, command: list[str], label: str) -> None:
+    """Start a job of this workspace."""
     jobs.start(corpus.workspace, command, label)

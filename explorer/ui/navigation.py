@@ -23,6 +23,7 @@ PAGES = {
             "Can I trust the rewrites? Worst first, beside their originals, with what was lost and what was invented.",
         ),
         ("labels", "Labels", "Teach it my taste: mark documents, train a scorer, and see what it would keep."),
+        ("mixture", "Mixture", "What will the model see? Sources, budget, epochs and stages, with what they come to as you drag."),
         ("export", "Export", "Write the selection so that a trainer loads it."),
     ),
 }

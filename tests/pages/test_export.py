@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from html import escape
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from explorer.corpus.corpus import open_corpus
 from explorer.corpus.workspace import Workspace
 from explorer.jobs import ENDED
 from explorer.manifest.model import read_manifest
+from explorer.manifest.write import mix
 from explorer.selection.filters import Filters
 from explorer.selection.threshold import Threshold
 from explorer.ui import link
@@ -111,6 +113,28 @@ def test_a_folder_that_holds_something_else_is_refused_and_left(export, tmp_path
     assert not at.exception
     assert "is not empty" in at.error[0].value
     assert [p.name for p in taken.iterdir()] == ["thesis.txt"]
+
+
+def test_options_and_losses_are_shown_before_the_files_are_written(export, tmp_path):
+    workspace = tmp_path / "workspace"
+    mix({"corpus": open_corpus(SAMPLE, workspace=workspace).select(EDU)}, name="edu", out=workspace / "manifests" / "edu")
+    at = fine(export(SAMPLE, given=EDU))
+    at.segmented_control(key="export_to").set_value("olmo-core").run()
+    assert "sequence_length is None" in at.warning[-1].value.replace("\\", "")  # it cannot be written so, said before it is tried
+    assert at.text_input(key="export_option_olmo-core_sequence_length").help.startswith("Tokens of an instance")
+    at.text_input(key="export_option_olmo-core_sequence_length").set_value("128").run()
+    before = html(fine(at))
+    assert "What the files would keep of the manifest" in before
+    at.button(key="export_go").click().run()
+    finished(workspace)
+    after = html(fine(at.run()))
+    record = json.loads((workspace / "exports" / "edu-olmo-core" / "olmo-core.provenance.json").read_text())
+    assert record["options"]["sequence_length"] == 128
+    for item in record["loss"]:
+        assert f'<td class="quiet">{escape(item["reason"])}</td>' in before
+        assert f'<td class="quiet">{escape(item["reason"])}</td>' in after
+    assert "SourceMixtureList.from_yaml" in at.code[-1].value
+    assert not list((workspace / "exports").glob(".*"))
 
 
 def test_a_damaged_manifest_is_said(export, tmp_path):

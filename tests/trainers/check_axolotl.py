@@ -1,4 +1,4 @@
-"""Load an export with axolotl's own schema, dataset loader, merger and completion rows: ``check_axolotl.py EXPORT`` (axolotl==0.19.0, CPU)."""
+"""Load an export with axolotl's own schema, dataset loader and merger: ``check_axolotl.py EXPORT`` (axolotl==0.19.0, CPU)."""
 
 import os
 import sys
@@ -32,4 +32,4 @@ for line in (export / "README.txt").read_text().splitlines():
         read.add(stage, row["source"], row["text"])
     said[stage] = [entry.type for entry in entries]
 sys.stdout = out
-read.print(axolotl=version("axolotl"), types=said)
+sys.exit(read.report({"axolotl": version("axolotl")}, types=said))

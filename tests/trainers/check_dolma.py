@@ -26,4 +26,4 @@ with tempfile.TemporaryDirectory() as scratch:
             with gzip.open(file, "rt", encoding="utf-8", newline="\n") as lines:
                 for document in map(json.loads, lines):
                     read.add(stage or "all", document["source"], document["text"])
-read.print(dolma=version("dolma"))
+sys.exit(read.report({"dolma": version("dolma")}))

@@ -1,4 +1,4 @@
-"""Load an export with LLaMA-Factory's own argument parser, loader, merger and packer: ``check_llamafactory.py EXPORT`` (llamafactory==0.9.5).
+"""Load an export with LLaMA-Factory's own argument parser, loader and merger: ``check_llamafactory.py EXPORT`` (llamafactory==0.9.5).
 
 Run it in an environment without torchvision; an empty torchaudio stands in, which the text path does not use.
 """
@@ -47,4 +47,4 @@ for name in names:
         read.add(stage, text.split()[0], text)
     said[stage] = {"disable_shuffling": tuning.disable_shuffling, "packing": data.packing, "cutoff_len": data.cutoff_len}
 sys.stdout = out
-read.print(llamafactory=version("llamafactory"), said=said)
+sys.exit(read.report({"llamafactory": version("llamafactory")}, said=said))

@@ -1,7 +1,7 @@
-"""Read an export with MaxText's own grain functions: ``check_maxtext.py EXPORT MAXTEXT/src/maxtext/input_pipeline`` (grain==0.2.18).
+"""Read an export with MaxText's own grain functions: ``MAXTEXT=CHECKOUT check_maxtext.py EXPORT`` (grain==0.2.18).
 
 MaxText itself needs a full JAX stack, so its functions for Parquet are taken out of its source files and run as they are, with the
-settings of the export; ``first 10%`` is the mix in the first tenth of the documents.
+settings of the export; ``first_tenth`` is the mix in the first tenth of the documents.
 """
 
 import ast
@@ -22,7 +22,8 @@ import grain.python as grain_python
 import yaml
 from counting import Read
 
-export, source = Path(sys.argv[1]).absolute(), Path(sys.argv[2]).absolute()
+export = Path(sys.argv[1]).absolute()
+source = Path(os.environ["MAXTEXT"]).absolute() / "src" / "maxtext" / "input_pipeline"
 
 
 class Grain:
@@ -73,4 +74,4 @@ for name in [line.split()[3] for line in (export / "README.txt").read_text().spl
     for kind, count in rows[: len(rows) // 10]:
         words[kind] += count
     early[stage] = {kind: round(count / words.total(), 5) for kind, count in sorted(words.items())}
-read.print(grain=version("grain"), first_tenth=early)
+sys.exit(read.report({"grain": version("grain")}, first_tenth=early))

@@ -1,13 +1,12 @@
 """Load an export for nanotron with its own code and count the mix that comes out.
 
-Needs a checkout of nanotron (NANOTRON_SRC=<checkout>/src) and ``torch datatrove==0.10.1 dacite transformers pyyaml pybind11`` in the
+Needs a checkout of nanotron (NANOTRON=<checkout>) and ``torch datatrove==0.10.1 dacite transformers pyyaml pybind11`` in the
 environment it runs in, nothing else of this repository::
 
-    NANOTRON_SRC=… python tests/trainers/check_nanotron.py EXPORT_FOLDER
+    NANOTRON=… python tests/trainers/check_nanotron.py EXPORT_FOLDER
 
 Packages that want a GPU are replaced by empty ones; the configuration and data code is nanotron's. With datatrove 0.10.1 its default loader
-fails, so its older one is asked for (``use_old_brrr_dataloader``). Prints JSON: by stage what was asked and realised, by source. Exit code 1
-when a share is off by more than 0.005, a sequence comes twice, or a source is not read in order.
+fails, so its older one is asked for (``use_old_brrr_dataloader``). Wrong is a source that is not read in order, each sequence once.
 """
 
 import importlib.abc
@@ -18,10 +17,11 @@ import sys
 import tempfile
 import types
 from collections import defaultdict
+from importlib.metadata import version
 from pathlib import Path
 from unittest.mock import MagicMock
 
-sys.path.insert(0, os.environ["NANOTRON_SRC"])
+sys.path.insert(0, os.path.join(os.environ["NANOTRON"], "src"))
 
 
 class Absent(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -47,6 +47,7 @@ import dacite
 import numpy as np
 import torch.distributed as dist
 import yaml
+from counting import report
 from nanotron.config.config import DatasetStageArgs, NanosetDatasetsArgs
 from nanotron.data.tokenized_bytes import get_tb_datasets
 
@@ -63,7 +64,7 @@ def main() -> int:
         stage["data"]["dataset"]["return_positions"] = False
     config = dacite.Config(cast=[Path], strict_unions_match=True, strict=True)
     stages = [dacite.from_dict(DatasetStageArgs, stage, config=config) for stage in written]
-    said, worst, wrong, start = {}, 0.0, [], 1
+    said, wrong, start = {}, [], 1
     for stage in stages:
         assert isinstance(stage.data.dataset, NanosetDatasetsArgs), stage
         assert stage.start_training_step == start, stage
@@ -94,14 +95,11 @@ def main() -> int:
             row = np.asarray(data[i]["input_ids"], np.int64).tobytes()
             name = place[row][0][0]
             read[name].append(next((j for n, j in place[row] if n == name and j == len(read[name])), -1))
-        for name, part in parts.items():
+        for name in parts:
             if read[name] != list(range(len(read[name]))):
                 wrong.append(f"{stage.name}: {name} is not read in order, each sequence once")
-            share = len(read[name]) / len(data)
-            said.setdefault(stage.name, {})[name] = {"asked": part["asked"], "realised": round(share, 6), "sequences": len(read[name])}
-            worst = max(worst, abs(share - part["asked"]))
-    print(json.dumps({"trainer": "nanotron", "stages": said, "furthest": worst, "wrong": wrong}, indent=1))
-    return int(worst > 0.005 or bool(wrong))
+            said.setdefault(stage.name, {})[name] = {"share": round(len(read[name]) / len(data), 6), "sequences": len(read[name])}
+    return report({"datatrove": version("datatrove")}, "sequences", said, wrong)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,9 @@
 """Read an export with torchtitan's own text loader, packed: ``check_torchtitan.py EXPORT [LENGTH]`` (torchtitan==0.3.0, CPU).
 
-The tokenizer gives every word its source's number: a document's first word is its source's name. Reports the sources' shares of the
-tokens in all sequences and the largest gap to them in the first 1,000 sequences.
+The tokenizer gives every word its source's number: a document's first word is its source's name. ``share early`` is of the first 1,000
+sequences.
 """
 
-import json
 import os
 import sys
 import tempfile
@@ -12,10 +11,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from counting import report
 
 scratch = tempfile.TemporaryDirectory()
 os.environ["HF_DATASETS_CACHE"] = scratch.name
-export, length = Path(sys.argv[1]).absolute(), int((sys.argv[2:] or ["1024"])[0])
+export, length = Path(sys.argv[1]).absolute(), int((sys.argv[2:] or ["64"])[0])
 out, sys.stdout = sys.stdout, sys.stderr
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(export))
@@ -47,9 +47,8 @@ for stage in torchtitan_mix.MIX["stages"]:
     counts = np.array(rows)[:, 1 : len(words.names)]
     shares, early = counts.sum(0) / counts.sum(), counts[:1000].sum(0) / counts[:1000].sum()
     said[stage["name"]] = {
-        "sequences": len(rows),
-        "share": dict(zip(words.names[1:], shares.round(5).tolist(), strict=True)),
-        "furthest in 1000 sequences": round(float(np.abs(early - shares).max()), 5),
-        "furthest in 100 sequences": round(float(np.abs(counts[:100].sum(0) / counts[:100].sum() - shares).max()), 5),
+        name: {"share": round(float(shares[i]), 6), "share early": round(float(early[i]), 6), "tokens": int(counts[:, i].sum())}
+        for i, name in enumerate(words.names[1:])
     }
-print(json.dumps({"torchtitan": version("torchtitan"), "stages": said}, indent=1), file=out)
+sys.stdout = out
+sys.exit(report({"torchtitan": version("torchtitan")}, "tokens", said))
