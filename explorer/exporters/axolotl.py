@@ -22,7 +22,7 @@ from explorer.exporters.base import Loss, exporter, inside
 from explorer.exporters.documents import selection_path
 from explorer.exporters.ordered import open_sources
 from explorer.exporters.premixed import Premixed, losses_mixed, write_premixed
-from explorer.exporters.start import stage_file, whole_number, write_start
+from explorer.exporters.start import stage_file, whole_numbers, write_start
 from explorer.manifest.model import Manifest, Stage
 
 SPECIAL = 2  # end and padding, for which the streaming reader leaves room
@@ -50,7 +50,7 @@ def axolotl(
         rows_per_file: None: files of about 256 MB of uncompressed text.
 
     """
-    whole_number("sequence_length", sequence_length)
+    whole_numbers(sequence_length=sequence_length)
     lengths = {stage.name: sequence_length or stage.sequence_length or manifest.sequence_length for stage in manifest.stages}
     if streaming and None in lengths.values():
         raise ExportError("Streaming cuts documents at the sequence length, and the manifest has none. Give sequence_length=TOKENS.")

@@ -211,6 +211,7 @@ def export(
     if not isinstance(manifest, Manifest):
         manifest = read_manifest(manifest)
     check_names(manifest)
+    _refuse_empty(manifest)
     folder = Path(out).expanduser().absolute()
     _refuse_sources(manifest, folder, root)
     check_replaceable(folder, what="an export of ours", ours=is_export, error=ExportError)
@@ -266,8 +267,15 @@ def _written(chosen: Exporter, folder: Path) -> tuple[list[str], dict[str, int]]
 
 
 def _check_counts(chosen: Exporter, manifest: Manifest, counts: Iterable[Counted]) -> None:
-    """Refuse an export whose files hold another number of documents than the manifest."""
+    """Refuse an export whose files hold another number of documents than the manifest; one that holds none at all is a recipe only."""
     parts = {(stage.name, c.source): c.resolved.documents for stage in manifest.stages for c in stage.components}
+    counts = tuple(counts)
+    there = {(item.stage, item.source) for item in counts}
+    lost = next((key for key, documents in parts.items() if documents and key not in there), None) if counts else None
+    if lost is not None:
+        raise ExportError(
+            f"The files for {chosen.name!r} hold nothing of {lost[1]!r} in stage {lost[0]!r}, the manifest {parts[lost]} documents. Nothing was left behind. Check the manifest: explorer verify MANIFEST"
+        )
     for item in counts:
         wanted = parts.get((item.stage, item.source))
         if wanted is None or item.documents not in (None, wanted):
@@ -286,18 +294,21 @@ def recounted(folder: str | os.PathLike[str]) -> list[Check]:
     place = Path(folder).expanduser()
     if not is_export(place):
         raise ExportError(f"{str(place)!r} is no finished export. Its folder holds one file *{SUFFIX}. Name such a folder.")
-    said = json.loads(next(iter(place.glob(f"*{SUFFIX}"))).read_text(encoding="utf-8"))
+    record = next(iter(place.glob(f"*{SUFFIX}")))
+    try:
+        said = json.loads(record.read_text(encoding="utf-8"))
+        was, links, trainer = [Counted(**item) for item in said.get("counts", [])], dict(said.get("links", {})), str(said["exporter"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        edited = f"{record.name} was edited: {type(error).__name__} {error}. Restore it, or export again"
+        return [Check("provenance record", "failed", edited)]
     checks = []
-    for name, size in said.get("links", {}).items():
+    for name, size in links.items():
         there = (place / name).stat().st_size if (place / name).exists() else None
         problem = "" if there == size else "is gone" if there is None else f"has {there:,} bytes, had {size:,}"
-        checks.append(
-            Check(f"{said['exporter']}: link", "failed" if problem else "ok", f"{name}: what it names {problem or 'has the same size'}")
-        )
-    chosen = exporters().get(said["exporter"])
+        checks.append(Check(f"{trainer}: link", "failed" if problem else "ok", f"{name}: what it names {problem or 'has the same size'}"))
+    chosen = exporters().get(trainer)
     if chosen is None or chosen.recount is None:
         return checks
-    was = [Counted(**item) for item in said.get("counts", [])]
     try:
         now = list(chosen.recount(place))
     except (OSError, ValueError, KeyError, TypeError, ExplorerError) as error:
@@ -311,6 +322,15 @@ def recounted(folder: str | os.PathLike[str]) -> list[Check]:
         else:
             checks.append(Check(name, "failed", f"the files hold {new or 'nothing'}, the record says {old or 'nothing'}"))
     return checks
+
+
+def _refuse_empty(manifest: Manifest) -> None:
+    """Refuse a stage of no document, for which most trainers have no files and some no word."""
+    empty = next((s.name for s in manifest.stages if not any(c.resolved.documents for c in s.components)), None)
+    if empty is not None:
+        raise ExportError(
+            f"Stage {empty!r} of the manifest comes to 0 documents. A stage that is exported has one or more. Raise its amounts or leave it out, and mix again."
+        )
 
 
 def _unchecked(loss: Loss) -> Loss:

@@ -22,6 +22,7 @@ from explorer.exporters.base import Counted, Loss, inside
 from explorer.exporters.documents import loss_weighted, selection_path
 from explorer.exporters.encoding import Encoder, encoder
 from explorer.exporters.ordered import Sources, open_sources, refuse_transform
+from explorer.exporters.start import whole_number
 from explorer.exporters.tokenised import Tokens, discard, emitted, stream, tokenise
 from explorer.manifest.model import Component, Manifest, Stage
 
@@ -179,17 +180,10 @@ def count_raw(folder: Path, part: Part, ending: str, dtype: str, *, documents: i
     return Counted(part.stage, part.source, documents, size // width, None if sequence is None else size // width // sequence)
 
 
-def whole(name: str, value: int | None, *, default: int | None = None, why: str) -> int:
-    """A whole number above 0 that was given as an option, or the default."""
-    found = default if value is None else value
-    if found is None or isinstance(found, bool) or not isinstance(found, int) or found < 1:
-        raise ExportError(f"{name} is {found!r}. It must be a whole number above 0: {why}. Set it: -o {name}=NUMBER")
-    return found
-
-
 def length_of(manifest: Manifest, stage: Stage, value: int | None) -> int:
     """Tokens of a training sequence: as given, else the stage's, else the manifest's."""
-    return whole("sequence_length", value, default=stage.sequence_length or manifest.sequence_length, why="the tokens are cut by it")
+    found = value if value is not None else stage.sequence_length or manifest.sequence_length
+    return whole_number("sequence_length", found, "the tokens are cut by it")
 
 
 def folder_prefix(at: str) -> str:

@@ -78,7 +78,7 @@ def encoder(manifest: Manifest, tokenizer: str | None, end: str | int | None) ->
     """
     from explorer.signals.tokens import load_tokenizer
 
-    name = tokenizer or manifest.tokenizer.name
+    name = tokenizer or manifest.tokenizer.model
     if name is None:
         return None
     loaded = load_tokenizer(name)
@@ -96,10 +96,14 @@ def _end(loaded: Tokenizer, name: str, known: dict[str, int], end: str | int | N
         if end not in known.values():
             raise ExportError(f"eos is {end}. The tokenizer {name!r} has no such id. Give one of its ids or tokens: -o eos=TOKEN")
         return end
+    if not isinstance(end, str):
+        raise ExportError(
+            f"eos is {end!r}. It is a token, an id or none. On the command line put a token with brackets in quotes: -o 'eos=\"[SEP]\"'"
+        )
     if end != AUTO:
         if end not in known:
             raise ExportError(f"eos is {end!r}. The tokenizer {name!r} has no such token. Give one of its tokens or an id: -o eos=TOKEN")
-        return known[str(end)]
+        return known[end]
     said = _configured(name)
     found = next((known[t] for t in ([said] if said else ENDS) if t in known), None)
     if found is None:

@@ -20,7 +20,7 @@ import yaml
 from explorer.errors import ExportError
 from explorer.exporters.base import Loss, exporter
 from explorer.exporters.ordered import Written, losses, open_sources, write_sources
-from explorer.exporters.start import whole_number, write_start
+from explorer.exporters.start import whole_numbers, write_start
 from explorer.manifest.model import Manifest
 
 BLOCK = 2048
@@ -64,8 +64,7 @@ def levanter(
 
     """
     length = sequence_length if sequence_length is not None else manifest.sequence_length
-    for name, value in (("batch_size", batch_size), ("sequence_length", length), ("block_size", block_size)):
-        whole_number(name, value)
+    whole_numbers(batch_size=batch_size, sequence_length=length, block_size=block_size)
     several = len(manifest.stages) > 1
     if several and (batch_size is None or length is None):
         raise ExportError(
@@ -77,7 +76,7 @@ def levanter(
     block, plan = _plan(weights, tokens, batch_size, length, block_size)
     sources = open_sources(manifest, root, blank=True)
     written = [part for stage in manifest.stages for part in write_sources(sources, stage, folder, rows_per_file=rows_per_file)]
-    named = tokenizer or manifest.tokenizer.name
+    named = tokenizer or manifest.tokenizer.model
     said = _configuration(manifest, written, plan, block, named, batch_size, length, shuffle)
     (folder / "levanter.yaml").write_text(yaml.safe_dump(said, sort_keys=False, allow_unicode=True), encoding="utf-8")
     write_start(
@@ -120,7 +119,7 @@ def _plan(
     ends = _ends(steps, a_block) if steps else [0] * len(tokens)
     plan = []
     for start, end, (stage, shares) in zip([0, *ends], ends, weights.items(), strict=False):
-        _check(stage, shares, block)
+        _check(stage, shares, block, batch if len(steps) > 1 and batch is not None else 1)
         plan.append(Step(start, end - start if steps else None, shares))
     return block, plan
 
@@ -169,12 +168,14 @@ def _refuse_empty(weights: Mapping[str, Mapping[str, float]]) -> None:
             )
 
 
-def _check(stage: str, shares: Mapping[str, float], block: int) -> None:
-    """Refuse a stage in which a source would come to no sequence at all."""
+def _check(stage: str, shares: Mapping[str, float], block: int, multiple: int) -> None:
+    """Refuse a stage in which a source would come to no sequence at all; blocks are to be a ``multiple``."""
     lost = next((source for source, count in realised(shares, block).items() if not count), None)
     if lost is not None:
+        enough = -(-(int(1 / shares[lost]) + 1) // multiple) * multiple
+        larger = f"Give block_size={enough} or more, or mix" if enough <= MOST_BLOCK else f"A block has {MOST_BLOCK:,} at most. Mix"
         raise ExportError(
-            f"Source {lost!r} has the weight {shares[lost]:.3g} in stage {stage!r}, less than one sequence in a block of {block:,}: levanter would leave it out. Give block_size={int(1 / shares[lost]) + 1} or more, or mix without the source."
+            f"Source {lost!r} has the weight {shares[lost]:.3g} in stage {stage!r}, less than one sequence in a block of {block:,}: levanter would leave it out. {larger} without the source."
         )
 
 

@@ -22,7 +22,7 @@ from explorer.errors import ExportError
 from explorer.exporters.base import Loss, exporter, inside
 from explorer.exporters.ordered import losses, open_sources, write_sources
 from explorer.exporters.premixed import losses_mixed, write_premixed
-from explorer.exporters.start import stage_file, whole_number, write_start
+from explorer.exporters.start import stage_file, whole_numbers, write_start
 from explorer.manifest.model import Manifest
 
 STRATEGIES = ("concat", "interleave_under", "interleave_over")
@@ -54,7 +54,7 @@ def llamafactory(
         rows_per_file: None: files of about 256 MB of uncompressed text.
 
     """
-    whole_number("sequence_length", sequence_length)
+    whole_numbers(sequence_length=sequence_length)
     if mix_strategy not in STRATEGIES:
         raise ExportError(f"mix_strategy is {mix_strategy!r}. Strategies: {', '.join(STRATEGIES)}. Choose one.")
     if mix_strategy != "concat" and not shuffle:

@@ -18,7 +18,7 @@ import yaml
 from explorer.exporters.base import Loss, exporter, inside
 from explorer.exporters.ordered import open_sources
 from explorer.exporters.premixed import Premixed, losses_mixed, write_premixed
-from explorer.exporters.start import stage_file, whole_number, write_start
+from explorer.exporters.start import stage_file, whole_numbers, write_start
 from explorer.manifest.model import Manifest
 
 
@@ -41,7 +41,7 @@ def maxtext(
         rows_per_file: None: files of about 256 MB of uncompressed text. With more hosts than files, hosts share a file's rows.
 
     """
-    whole_number("sequence_length", sequence_length)
+    whole_numbers(sequence_length=sequence_length)
     lengths = {stage.name: sequence_length or stage.sequence_length or manifest.sequence_length for stage in manifest.stages}
     sources = open_sources(manifest, root, blank=True)
     stages = [write_premixed(sources, stage, folder, rows_per_file=rows_per_file) for stage in manifest.stages]

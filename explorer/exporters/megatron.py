@@ -172,7 +172,7 @@ def megatron(
                 chunks, code = _selected(made, source, component, have[source.name])
                 documents, ids = write_index(folder / f"{stem}.idx", code, chunks)
                 inside(folder, f"{stem}.bin").symlink_to(have[source.name].with_name(have[source.name].name + ".bin"))
-                checked = checked and manifest.tokenizer.name is not None
+                checked = checked and manifest.tokenizer.model is not None
             elif made.encoder is not None:
                 documents, ids = write_index(folder / f"{stem}.idx", CODE_OF[made.encoder.dtype.name], _stored(made, component))
                 _place(made.tokens[source.name].path, folder / f"{stem}.bin")
@@ -211,7 +211,7 @@ def _selected(made: Encoded, source: Source, component: Component, prefix_: Path
             f"{str(prefix_)!r} holds {len(index.documents) - 1:,} documents, the source {source.name!r} {source.documents:,}. They must be the same, in the same order; preprocessing leaves out empty texts. Encode the source anew: leave it out of tokens."
         )
     plain = index.one_each()
-    if made.sources.manifest.tokenizer.name is not None:
+    if made.sources.manifest.tokenizer.model is not None:
         _compare(made, source, component, index, prefix_, plain=plain)
 
     def chunks() -> Iterator[Chunk]:
@@ -242,7 +242,7 @@ def _compare(made: Encoded, source: Source, component: Component, index: Index, 
             if not more <= {0.0, 1.0} or len(more) > 1:
                 wrong = int(number[np.argmax((there - counted) != min(more, key=abs))])
                 raise ExportError(
-                    f"Document {wrong:,} of {source.name!r} has another number of tokens in {str(prefix_)!r} than the manifest counts with {made.sources.manifest.tokenizer.name!r}. Either the documents stand in another order there, or another tokenizer made them. Encode the source anew: leave it out of tokens."
+                    f"Document {wrong:,} of {source.name!r} has another number of tokens in {str(prefix_)!r} than the manifest counts with {made.sources.manifest.tokenizer.model!r}. Either the documents stand in another order there, or another tokenizer made them. Encode the source anew: leave it out of tokens."
                 )
 
 

@@ -31,11 +31,10 @@ from explorer.exporters.blend import (
     read_record,
     shares,
     token_losses,
-    whole,
     write_raw,
     write_record,
 )
-from explorer.exporters.start import write_start
+from explorer.exporters.start import whole_number, write_start
 from explorer.manifest.model import Manifest
 
 
@@ -72,7 +71,7 @@ def nanotron(
 
     """
     lengths = {stage.name: length_of(manifest, stage, sequence_length) for stage in manifest.stages}
-    batch = whole("batch_size", batch_size, why="nanotron's stages start at a step of so many sequences")
+    batch = whole_number("batch_size", batch_size, "nanotron's stages start at a step of so many sequences")
     with encoded(manifest, folder, root=root, tokenizer=tokenizer, eos=eos, cache=cache) as made:
         parts = []
         for stage, component, stem in components(manifest):

@@ -31,11 +31,10 @@ from explorer.exporters.blend import (
     read_record,
     shares,
     token_losses,
-    whole,
     write_raw,
     write_record,
 )
-from explorer.exporters.start import write_start
+from explorer.exporters.start import whole_number, write_start
 from explorer.manifest.model import Manifest, Stage
 
 
@@ -102,7 +101,7 @@ def olmo_core(
 
 def _run(manifest: Manifest, stage: Stage, length: int | None, batch: int | None) -> dict[str, Any]:
     length = length_of(manifest, stage, length)
-    batch = whole("global_batch_size", batch, default=length, why="it is the tokens of a step")
+    batch = whole_number("global_batch_size", length if batch is None else batch, "it is the tokens of a step")
     if batch % length:
         raise ExportError(
             f"global_batch_size is {batch:,}, no multiple of the sequence_length {length:,}. OLMo-core counts it in tokens. Set a multiple."

@@ -30,7 +30,7 @@ from explorer.exporters.base import Loss, exporter, inside
 from explorer.exporters.encoding import Encoder, encoder
 from explorer.exporters.ordered import FILE_BYTES, Part, Sources, Written, losses, open_part, open_sources
 from explorer.exporters.premixed import mixed
-from explorer.exporters.start import whole_number, write_start
+from explorer.exporters.start import whole_numbers, write_start
 from explorer.manifest.model import Manifest, Stage
 
 LEVEL = 6
@@ -71,8 +71,7 @@ def open_lm(
         sequences_per_shard: open_lm gives each worker of each GPU as many shards: there must be enough of them.
 
     """
-    whole_number("sequence_length", sequence_length)
-    whole_number("sequences_per_shard", sequences_per_shard)
+    whole_numbers(sequence_length=sequence_length, sequences_per_shard=sequences_per_shard)
     use = encoder(manifest, tokenizer, eos)
     sources = open_sources(manifest, root, blank=True)
     if use is None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -30,12 +30,14 @@ from explorer.corpus.files import Shard
 from explorer.errors import ExportError
 from explorer.exporters.base import Loss, inside
 from explorer.exporters.documents import Emitted, ascending, loss_weighted, open_source, row_bytes, selection_path, sequence
+from explorer.exporters.sorting import Rows, by_place
+from explorer.exporters.start import whole_numbers
 from explorer.manifest.model import Component, Manifest, Source, Stage
 from explorer.manifest.rows import regrouped
 
 FILE_BYTES = 256 << 20
 GROUP_BYTES = 64 << 20
-MOST_BUCKETS = 400  # files open at once while sorting
+NOTICED = 0.005  # of the tokens asked for: what whole documents miss by more is an approximation
 
 
 @dataclass
@@ -224,7 +226,7 @@ def refuse_transform(component: Component) -> None:
 
 def batches(part: Part, scratch: Path) -> Iterator[pa.RecordBatch]:
     """Every emitted document of a part, in order, in batches of bounded size; ``scratch`` holds what sorting needs while it runs."""
-    rows = _rows(part, scratch, 65_536)
+    rows = _rows(part, scratch)
     yield from rows(0, len(part))
     shutil.rmtree(scratch / ".sorting", ignore_errors=True)
 
@@ -245,7 +247,7 @@ def write_sources(
         What was written, in the manifest's order; a source that comes to no document has no files and is left out.
 
     """
-    check_rows_per_file(rows_per_file)
+    whole_numbers(rows_per_file=rows_per_file)
     prefix = ""
     if len(sources.manifest.stages) > 1 if in_folder is None else in_folder:
         prefix = f"{stage.name}/"
@@ -258,12 +260,6 @@ def write_sources(
             done = component.resolved
             written.append(Written(stage.name, component.source, tuple(files), len(part), done.tokens, part.shape.mended, part.weighted))
     return tuple(written)
-
-
-def check_rows_per_file(rows_per_file: int | None) -> None:
-    """Refuse what is no number of rows."""
-    if rows_per_file is not None and (isinstance(rows_per_file, bool) or not isinstance(rows_per_file, int) or rows_per_file < 1):
-        raise ExportError(f"rows_per_file is {rows_per_file!r}. It must be a whole number above 0. Leave it out for files of about 256 MB.")
 
 
 def losses(manifest: Manifest, written: Iterable[Written]) -> dict[str, Loss]:
@@ -280,7 +276,9 @@ def losses(manifest: Manifest, written: Iterable[Written]) -> dict[str, Loss]:
         else Loss("selection", "approximated", f"texts that are not valid UTF-8 were mended with U+FFFD: {which}", broken),
         Loss("repeat", "exact", "repeated documents are repeated in the files, one pass after another"),
         Loss("order", "exact", "files are in the order of the selection; trainers that shuffle lose it"),
-        Loss("weight", "exact", f"realised as whole documents; furthest from the asked tokens by {asked:.2%}"),
+        Loss("weight", "exact", "the documents that the manifest resolved its amounts to")
+        if asked < NOTICED
+        else Loss("weight", "approximated", f"whole documents; the source furthest from the asked tokens by {asked:.2%}", asked),
         Loss("epochs", "exact", "whole and partial passes are in the files"),
         Loss("stages", "exact", "one stage" if stages == 1 else f"{stages} stages, one after another"),
         Loss("loss_weight", "dropped", "the files carry no loss weights; those of the selection differ from 1")
@@ -322,7 +320,7 @@ def _schema(sources: Sequence[Source], shards: dict[str, tuple[Shard, ...]], col
 
 
 def _emit(folder: Path, stem: str, part: Part, rows_per_file: int | None) -> list[str]:
-    """Write one part's files and return their names."""
+    """Write one part's files and return their names; each of at most 8 threads holds a row group, sized for documents of mean length."""
     schema = part.shape.schema
     size = row_bytes(part.shards, part.shape.columns)
     group = int(min(131_072, max(256, GROUP_BYTES // size)))
@@ -331,7 +329,7 @@ def _emit(folder: Path, stem: str, part: Part, rows_per_file: int | None) -> lis
     count = -(-len(part) // per_file)
     names = [f"{stem}-{i:05d}.parquet" for i in range(count)]
     workers = max(1, min(count, os.cpu_count() or 1, 8))
-    rows = _rows(part, folder, per_file)
+    rows = _rows(part, folder)
 
     def write(numbers: np.ndarray) -> None:
         """Consecutive files, from one pass over the documents that go into them."""
@@ -353,12 +351,9 @@ def _spans(begin: int, end: int, size: int) -> list[tuple[int, int]]:
     return [(start, min(end, start + size)) for start in range(begin, end, size)]
 
 
-Rows = Callable[[int, int], Iterator[pa.RecordBatch]]
-
-
-def _rows(part: Part, scratch: Path, block: int) -> Rows:
-    """A function that gives emitted documents ``begin`` to ``end``; sorted documents are held in ``scratch`` and best read by whole blocks."""
-    return partial(_natural, part) if part.component.order == "natural" else _sorted(part, scratch, block)
+def _rows(part: Part, scratch: Path) -> Rows:
+    """A function that gives emitted documents ``begin`` to ``end``; sorted documents are held in ``scratch``."""
+    return partial(_natural, part) if part.component.order == "natural" else _sorted(part, scratch)
 
 
 def _natural(part: Part, begin: int, end: int) -> Iterator[pa.RecordBatch]:
@@ -371,54 +366,17 @@ def _natural(part: Part, begin: int, end: int) -> Iterator[pa.RecordBatch]:
             yield shape.labelled(batch, index[a + position : a + position + batch.num_rows])
 
 
-def _sorted(part: Part, scratch: Path, block: int) -> Rows:
-    """Bring documents into any order with memory for a few blocks of the output.
-
-    One pass over the sources deals each document into a bucket by its place in the output; a bucket, some whole blocks, is then
-    sorted in memory. Texts are held as large strings there, which cannot overflow.
-    """
+def _sorted(part: Part, scratch: Path) -> Rows:
     documents, shape = part.documents, part.shape
-    count = -(-len(documents) // block)
-    a_bucket = max(1, -(-count // MOST_BUCKETS)) * block
-    place = scratch / ".sorting"
-    place.mkdir(exist_ok=True)
-    large = pa.schema([*(pa.field(f.name, _large(f.type)) for f in shape.schema), pa.field("_position", pa.int64())])
     by_document = np.lexsort((documents.row, documents.file))
     file, row = documents.file[by_document], documents.row[by_document]
-    sinks = [pa.ipc.new_stream(str(place / f"{i:05d}.arrow"), large) for i in range(-(-len(documents) // a_bucket))]
-    try:
+
+    def read() -> Iterator[tuple[np.ndarray, pa.RecordBatch]]:
+        """(places in the output, documents), in the order of the files."""
         for start, batch in ascending(part.shards, file, row, shape.columns, shape.prepare):
-            positions = by_document[start : start + batch.num_rows]
-            batch = shape.labelled(batch, documents.index[positions])
-            bucket = positions // a_bucket
-            order = np.argsort(bucket, kind="stable")
-            edges = np.flatnonzero(np.diff(bucket[order], prepend=-1))
-            for a, b in zip(edges, [*edges[1:], len(order)], strict=True):
-                here = order[a:b]
-                taken = batch.take(pa.array(here))
-                columns = [taken.column(i).cast(f.type) for i, f in enumerate(list(large)[:-1])]
-                sinks[bucket[here[0]]].write_batch(pa.record_batch([*columns, pa.array(positions[here])], schema=large))
-    finally:
-        for sink in sinks:
-            sink.close()
+            places = by_document[start : start + batch.num_rows]
+            yield places, shape.labelled(batch, documents.index[places])
 
-    def rows(begin: int, end: int) -> Iterator[pa.RecordBatch]:
-        for number in range(begin // a_bucket, -(-end // a_bucket)):
-            with pa.OSFile(str(place / f"{number:05d}.arrow")) as source:
-                table = pa.ipc.open_stream(source).read_all()
-            where = np.empty(table.num_rows, np.int64)
-            where[table["_position"].to_numpy() - number * a_bucket] = np.arange(table.num_rows)
-            low, high = max(0, begin - number * a_bucket), min(table.num_rows, end - number * a_bucket)
-            table = table.drop_columns(["_position"]).combine_chunks()
-            step = 4096
-            for a in range(low, high, step):
-                taken = table.take(pa.array(where[a : min(high, a + step)])).combine_chunks()
-                yield from taken.cast(shape.schema).to_batches()
-
-    return rows
-
-
-def _large(kind: pa.DataType) -> pa.DataType:
-    if pa.types.is_string(kind):
-        return pa.large_string()
-    return pa.large_binary() if pa.types.is_binary(kind) else kind
+    place = scratch / ".sorting"
+    place.mkdir(exist_ok=True)
+    return by_place(read(), shape.schema, len(documents), row_bytes(part.shards, shape.columns) * len(documents), place)

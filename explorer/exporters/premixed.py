@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 
 from explorer.exporters.base import Loss, inside
 from explorer.exporters.documents import BATCH_BYTES, row_bytes, selection_path
-from explorer.exporters.ordered import FILE_BYTES, GROUP_BYTES, Part, Sources, Written, batches, check_rows_per_file, losses, open_part
+from explorer.exporters.ordered import FILE_BYTES, GROUP_BYTES, Part, Sources, Written, batches, losses, open_part
+from explorer.exporters.start import whole_numbers
 from explorer.manifest.model import Manifest, Stage
 from explorer.manifest.rows import regrouped
 
@@ -88,7 +89,7 @@ def write_premixed(sources: Sources, stage: Stage, folder: Path, *, rows_per_fil
         rows_per_file: None: files of about 256 MB of uncompressed text.
 
     """
-    check_rows_per_file(rows_per_file)
+    whole_numbers(rows_per_file=rows_per_file)
     parts = [part for component in stage.components if len(part := open_part(sources, component))]
     prefix = f"{stage.name}/" if len(sources.manifest.stages) > 1 else ""
     inside(folder, f"{prefix}mix-00000.parquet").parent.mkdir(exist_ok=True)

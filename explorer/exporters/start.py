@@ -20,10 +20,18 @@ def write_start(folder: Path, trainer: str, commands: Iterable[str], *notes: str
     (folder / START).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def whole_number(name: str, value: object) -> None:
-    """Refuse an option that is given and is no whole number above 0."""
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-        raise ExportError(f"{name} is {value!r}. It must be a whole number above 0. Correct it.")
+def whole_number(name: str, value: object, why: str = "") -> int:
+    """An option that must be a whole number above 0, refused where it is none; ``why`` it is needed."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ExportError(f"{name} is {value!r}. It must be a whole number above 0{why and f': {why}'}. Set it: -o {name}=NUMBER")
+    return value
+
+
+def whole_numbers(**options: object) -> None:
+    """Refuse options that are given and are no whole number above 0."""
+    for name, value in options.items():
+        if value is not None:
+            whole_number(name, value)
 
 
 def stage_file(manifest: Manifest, stem: str, stage: str, suffix: str = ".yaml") -> str:

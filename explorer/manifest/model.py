@@ -19,6 +19,7 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 from explorer.errors import ManifestError
 from explorer.mixture.amounts import Given
 from explorer.mixture.model import NAME
+from explorer.mixture.tokens import WORDS
 
 SCHEMA, FIRST_SCHEMA = "corpus-explorer/manifest/2", "corpus-explorer/manifest/1"
 FILE = "manifest.json"
@@ -59,6 +60,11 @@ class Tokenizer:
     name: str | None
     label: str
     estimated: bool
+
+    @property
+    def model(self) -> str | None:
+        """The tokenizer that trainers and exports can load; None where none was asked for, or words are counted."""
+        return None if self.name == WORDS else self.name
 
 
 @dataclass(frozen=True)

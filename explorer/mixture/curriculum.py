@@ -23,7 +23,6 @@ from explorer.errors import MixtureError
 
 Schedule = Literal["constant", "linear", "cosine", "wsd"]
 Order = Literal["ascending", "descending", "folded", "shuffled"]
-AVERAGED, ALPHA = 6, 0.2  # checkpoints and the moving average's weight, as reported
 
 
 def learning_rates(
@@ -64,16 +63,6 @@ def decayed(schedule: Schedule, r: np.ndarray, peak: float, final: float) -> np.
     """Learning rate after the share ``r`` of the decay: float64 like r."""
     left = {"constant": 1 + 0 * r, "linear": 1 - r, "cosine": (1 + np.cos(np.pi * r)) / 2, "wsd": 1 - np.sqrt(r)}[schedule]
     return final + (peak - final) * left if schedule != "constant" else peak * left
-
-
-def ema_weights(checkpoints: int = AVERAGED, alpha: float = ALPHA) -> np.ndarray:
-    """Weight of each of the last checkpoints, oldest first, in their exponential moving average: float64 [checkpoints], adding up to 1."""
-    if checkpoints < 1 or not 0 < alpha <= 1:
-        raise MixtureError(f"{checkpoints} checkpoints with alpha {alpha:g} have no average. At least 1, and alpha above 0 and at most 1.")
-    age = np.arange(checkpoints)[::-1]
-    weights = alpha * (1 - alpha) ** age
-    weights[0] = (1 - alpha) ** (checkpoints - 1)
-    return weights
 
 
 @dataclass(frozen=True)

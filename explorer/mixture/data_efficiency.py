@@ -136,4 +136,7 @@ def _columns(table: pl.DataFrame, tokens: str, loss: str, what: str) -> tuple[np
     sizes = known[tokens].to_numpy()
     if (sizes <= 0).any():
         raise MixtureError(f"A loss of {what} is at {sizes.min()} tokens. Tokens are above 0. Leave that row out.")
-    return sizes, known[loss].to_numpy()
+    losses = known[loss].to_numpy()
+    if not (np.isfinite(sizes).all() and np.isfinite(losses).all()):
+        raise MixtureError(f"A loss of {what} is infinite, or at infinite tokens. Both are finite numbers. Leave that row out.")
+    return sizes, losses

@@ -14,6 +14,7 @@ import yaml
 from explorer.corpus.workspace import write_text
 from explorer.errors import ManifestError
 from explorer.mixture.amounts import AMOUNTS, Given
+from explorer.mixture.tokens import WORDS
 from explorer.mixture.transforms import Transform, transform
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # names become part of file names
@@ -132,10 +133,24 @@ class Mixture:
                 item |= {key: _absolute(value, self.base) for key, value in item.items() if key in ("corpus", "pairs")}
                 if isinstance(item.get("filters"), str) and item["filters"].endswith((".yaml", ".yml")):
                     item["filters"] = _absolute(item["filters"], self.base)
-            if self.tokenizer is not None and (self.base / self.tokenizer).exists():
+            if self.tokenizer not in (None, WORDS) and (self.base / self.tokenizer).exists():
                 said["tokenizer"] = _absolute(self.tokenizer, self.base)
         write_text(target, yaml.safe_dump(said, sort_keys=False, allow_unicode=True, width=140))
         return target
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key comes once; PyYAML keeps the last of several without a word."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        seen = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                line = key.start_mark.line + 1
+                raise yaml.composer.ComposerError(None, None, f"the key {key.value!r} comes twice, again in line {line}")
+            seen.add(key.value)
+        return node
 
 
 def load_mixture(path: str | os.PathLike[str]) -> Mixture:
@@ -147,10 +162,10 @@ def load_mixture(path: str | os.PathLike[str]) -> Mixture:
     """
     file = Path(path).expanduser()
     try:
-        said = yaml.safe_load(file.read_text(encoding="utf-8"))
+        said = yaml.load(file.read_text(encoding="utf-8"), _Loader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ManifestError(
-            f"Recipe {str(file)!r} cannot be read: {str(error).splitlines()[0]}. Name a YAML file. See: explorer mix --help"
+            f"Recipe {str(file)!r} cannot be read: {str(error).splitlines()[0]}. Mend it, or name another YAML file. See: explorer mix --help"
         ) from error
     return mixture_of(said, name=file.stem, where=f"Recipe {str(file)!r}", base=file.absolute().parent)
 

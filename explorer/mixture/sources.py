@@ -14,6 +14,7 @@ from explorer.corpus.roles import Roles
 from explorer.corpus.workspace import Workspace
 from explorer.errors import ManifestError
 from explorer.mixture.model import Mixture
+from explorer.mixture.tokens import WORDS
 from explorer.rewrites.pairs import open_pairs
 from explorer.selection.filters import Filters
 from explorer.selection.recipes import recipes
@@ -38,11 +39,11 @@ def open_sources(mixture: Mixture, *, workspace: str | os.PathLike[str] | Worksp
 
 
 def tokenizer_of(mixture: Mixture) -> str | None:
-    """Whose tokens a mixture counts, a path beside its recipe found there."""
-    if mixture.tokenizer is None or mixture.base is None:
+    """Whose tokens a mixture counts: a path (beside its recipe, else in the current folder) as an absolute one, any other name as it is."""
+    if mixture.tokenizer is None or mixture.tokenizer == WORDS:
         return mixture.tokenizer
-    beside = mixture.base / mixture.tokenizer
-    return str(beside) if beside.exists() and not Path(mixture.tokenizer).exists() else mixture.tokenizer
+    path = _found(mixture.tokenizer, mixture.base or Path.cwd())
+    return os.path.abspath(path) if os.path.exists(path) else mixture.tokenizer
 
 
 def _source(name: str, item: Mapping[str, Any], base: Path, space: Workspace) -> Selection:

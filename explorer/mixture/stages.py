@@ -158,6 +158,13 @@ def _check(mixture: Mixture) -> None:
             unknown = next((n for n in what if n not in names), None)
             if unknown is not None:
                 raise ManifestError(f"{where} names the source {unknown!r}. Sources: {', '.join(names)}. Correct the name.")
+        here = dict.fromkeys([*stage.given, *stage.to_weights]) if stage.given else names
+        for setting, said in (("an order", orders), ("a transform", stage.transforms)):
+            idle = next((n for n in said if n not in here), None)
+            if idle is not None:
+                raise ManifestError(
+                    f"{where} has {setting} for {idle!r}, which it does not read. It reads {', '.join(here)}. Give {idle!r} an amount there, or remove the setting."
+                )
         check_sizes(f"{where}: ", share=stage.share, budget_tokens=stage.budget_tokens, sequence_length=stage.sequence_length)
         if stage.share is not None and stage.budget_tokens is not None:
             raise ManifestError(f"{where} has a share and budget_tokens. A stage has one of them. Remove the other.")

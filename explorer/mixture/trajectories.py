@@ -76,7 +76,7 @@ def read_trajectories(
 
     Raises:
         ColumnNotFoundError: a column is not there.
-        MixtureError: weights below 0 or that do not add up to 1, a step that comes twice, or an unknown weight.
+        MixtureError: weights below 0 or that do not add up to 1, steps that are no numbers or times or come twice, or an unknown weight.
 
     """
     columns = list(domains) if domains is not None else [name for name in table.columns if name.startswith(PREFIX)]
@@ -90,6 +90,11 @@ def read_trajectories(
     for name in (step, *([trajectory] if trajectory != TRAJECTORY else [])):
         if name not in table.columns:
             raise ColumnNotFoundError.named(name, "the table of steps", table.columns, next_step)
+    kind = table[step].dtype
+    if not (kind.is_numeric() or kind.is_temporal()):
+        raise MixtureError(
+            f"Column {step!r} of the table of steps holds {kind}. Steps are numbers or times, which say what comes first. Convert it or name another: step="
+        )
     if not table.height:
         raise MixtureError("The table of steps is empty. A trajectory has a row a step. Give a table with rows.")
     named = pl.col(trajectory).cast(pl.String) if trajectory in table.columns else pl.lit("1")

@@ -263,7 +263,7 @@ def exported(folder: Path, manifest: Manifest) -> None:
 def how_to_start(folder: Path, manifest: Manifest) -> None:
     """What to copy into each trainer's configuration."""
     heading("3 · Start training", "the same files, named as each trainer wants them")
-    found = starts(folder, json.loads((folder / "mix.json").read_text(encoding="utf-8")), tokenizer=manifest.tokenizer.name)
+    found = starts(folder, json.loads((folder / "mix.json").read_text(encoding="utf-8")), tokenizer=manifest.tokenizer.model)
     for tab, start in zip(st.tabs([s.trainer for s in found]), found, strict=True):
         with tab:
             st.code(start.text, language=start.language, wrap_lines=True)

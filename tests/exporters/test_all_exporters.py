@@ -1,13 +1,17 @@
 """What every exporter owes, whichever trainer it serves."""
 
 import inspect
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from explorer.exporters import base, export, exporters, is_export, recounted
+from explorer.manifest.model import read_manifest
 from explorer.manifest.verify import verify
+from explorer.manifest.write import mix
 
 ALL = sorted(exporters())
 # What a trainer's files cannot be written without, beside the manifest.
@@ -66,3 +70,38 @@ def test_stages_are_written_or_refused_but_never_dropped_in_silence(mixes, tmp_p
     if loss.how == "exact":
         for stage in ("stable", "anneal"):
             assert any(stage in str(p.relative_to(tmp_path)) or stage.encode() in p.read_bytes() for p in report.files[:-1])
+
+
+@pytest.mark.parametrize("name", ["levanter", "megatron", "mosaicml", "open-lm"])
+def test_words_are_no_tokenizer_to_load(corpora, tmp_path, name) -> None:
+    mix(corpora, tokenizer="words", sequence_length=8, out=tmp_path / "m")
+    report = export(tmp_path / "m", to=name, out=tmp_path / "e")
+    assert report.loss.of("tokenizer").how == "dropped"
+    assert not any(b"tokenizer: words" in p.read_bytes() for p in report.files)
+
+
+def test_a_stage_of_no_document_is_refused(mixes, tmp_path) -> None:
+    manifest = read_manifest(mixes / "two")
+    last = manifest.stages[1]
+    none = replace(last, components=tuple(replace(c, resolved=replace(c.resolved, documents=0)) for c in last.components))
+    with pytest.raises(base.ExportError, match="Stage 'anneal' of the manifest comes to 0 documents"):
+        export(replace(manifest, stages=(manifest.stages[0], none)), to="litdata", out=tmp_path / "e")
+    assert not (tmp_path / "e").exists()
+
+
+def test_a_source_that_the_files_lack_is_found_out(mixes, tmp_path, monkeypatch) -> None:
+    found = exporters()["parquet"]
+    monkeypatch.setitem(base._exporters, "parquet", replace(found, recount=lambda folder: list(found.recount(folder))[:1]))
+    with pytest.raises(base.ExportError, match="hold nothing of 'code' in stage 'all'"):
+        export(mixes / "one", to="parquet", out=tmp_path / "e")
+    assert not (tmp_path / "e").exists()
+
+
+@pytest.mark.parametrize("edit", [{"counts": [{"stage": "all", "sauce": "web"}]}, {"counts": 3}, {"links": ["web.bin"]}])
+def test_an_edited_record_is_named(mixes, tmp_path, edit) -> None:
+    export(mixes / "one", to="parquet", out=tmp_path / "e")
+    record = tmp_path / "e" / "parquet.provenance.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | edit))
+    (check,) = recounted(tmp_path / "e")
+    assert check.status == "failed"
+    assert "was edited" in check.message

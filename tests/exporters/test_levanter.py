@@ -7,7 +7,7 @@ import yaml
 
 from explorer.errors import ExportError
 from explorer.exporters import export
-from explorer.exporters.levanter import realised
+from explorer.exporters.levanter import _check, realised
 from explorer.manifest.write import mix
 
 
@@ -77,3 +77,10 @@ def test_what_levanter_would_drop_without_a_word_is_refused(corpora, staged, tmp
     ):
         with pytest.raises(ExportError, match=message):
             export(manifest, to="levanter", out=tmp_path / "e2", **{"batch_size": 2, "sequence_length": 8, **options})
+
+
+def test_a_larger_block_is_advised_only_where_levanter_takes_it() -> None:
+    with pytest.raises(ExportError, match=r"Give block_size=1008 or more"):
+        _check("a", {"web": 0.999, "code": 0.001}, 96, 8)
+    with pytest.raises(ExportError, match=r"A block has 65,535 at most\. Mix without the source"):
+        _check("a", {"web": 1 - 1e-5, "code": 1e-5}, 2048, 1)

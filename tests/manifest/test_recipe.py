@@ -76,6 +76,8 @@ def test_a_role_can_be_taken_away(corpora, tmp_path, away) -> None:
         ("sources: {web: {corpus: data/web, roles: {workspace: x}}}", "has the role 'workspace'. Roles: text, id"),
         ("sources: {web: {corpus: data/web, roles: {id: 3}}}", "They must be a mapping"),
         ("sources: [", "cannot be read"),
+        ("sources:\n  web: {corpus: a}\n  web: {corpus: b}", "the key 'web' comes twice, again in line 3. Mend it"),
+        ("sources: {web: {corpus: a, weight: 1, weight: 2}}", "the key 'weight' comes twice"),
     ],
 )
 def test_mistakes_in_a_recipe_are_named(corpora, tmp_path, text, message) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from explorer.errors import MixtureError
-from explorer.mixture.curriculum import ema_weights, learning_rates, quality_over_run, step_mass
+from explorer.mixture.curriculum import learning_rates, quality_over_run, step_mass
 
 
 @pytest.mark.parametrize(
@@ -33,11 +33,6 @@ def test_other_schedules_and_the_warm_up() -> None:
         learning_rates("step", 10)  # type: ignore[arg-type]
     with pytest.raises(MixtureError, match="decay_start=10"):
         learning_rates("wsd", 10, decay_start=10)
-
-
-def test_checkpoint_averages_are_the_published_weights() -> None:
-    assert ema_weights() == pytest.approx([0.32768, 0.08192, 0.1024, 0.128, 0.16, 0.2])
-    assert ema_weights(1) == pytest.approx([1.0])
 
 
 def test_the_best_tenth_loses_most_where_the_rate_decays() -> None:

@@ -94,5 +94,8 @@ def test_baselines_that_carry_no_law_are_refused() -> None:
         data_efficiency(table(SIZES, LAW[::-1]), table([0.2], [6.0]))
     with pytest.raises(ColumnNotFoundError, match="table of the method"):
         data_efficiency(table(SIZES, LAW), pl.DataFrame({"tokens": [1.0]}))
+    for sizes, losses in (([0.2], [np.inf]), ([np.inf], [6.0])):
+        with pytest.raises(MixtureError, match="A loss of the method is infinite, or at infinite tokens"):
+            data_efficiency(table(SIZES, LAW), table(sizes, losses))
     with pytest.raises(MixtureError, match=r"is at 0\.0 tokens"):
         data_efficiency(table(np.r_[0.0, SIZES], np.r_[9.0, LAW]), table([0.2], [6.0]))

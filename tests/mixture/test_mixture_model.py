@@ -19,6 +19,7 @@ from explorer.mixture.counted import count_sources
 from explorer.mixture.model import Mixture, SourcePlan, StagePlan, load_mixture, mixture_of
 from explorer.mixture.overlaps import overlaps
 from explorer.mixture.preview import count_mixture, preview
+from explorer.mixture.sources import tokenizer_of
 from explorer.mixture.transforms import KNOWN, Transform, transform
 
 RECIPE = """
@@ -141,6 +142,16 @@ def test_a_budget_in_words_counts_words(write_parquet, tmp_path) -> None:
     assert abs(manifest.totals.tokens - 8) <= 2
     assert [s.name for s in manifest.source("a").signals] == ["n_words"]
     assert {c.status for c in verify(tmp_path / "m", workspace=tmp_path / "ws").checks} == {"ok"}
+
+
+def test_a_tokenizer_beside_the_recipe_is_before_one_in_the_current_folder(tmp_path, monkeypatch) -> None:
+    for folder, name in (("recipe", "a.json"), ("here", "a.json"), ("here", "b.json"), ("recipe", "words")):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / name).touch()
+    monkeypatch.chdir(tmp_path / "here")
+    said = Mixture("m", (SourcePlan("a"),), base=tmp_path / "recipe")
+    named = {name: tokenizer_of(replace(said, tokenizer=name)) for name in ("a.json", "b.json", "words", "gpt2")}
+    assert named == {"a.json": str(tmp_path / "recipe/a.json"), "b.json": str(tmp_path / "here/b.json"), "words": "words", "gpt2": "gpt2"}
 
 
 def test_documents_that_sources_share_are_found_by_id_and_by_text(write_parquet, tmp_path) -> None:

@@ -198,6 +198,11 @@ def test_what_is_previewed_is_what_is_written(corpora, tmp_path) -> None:
         ([{"name": "a", "budget_tokens": 2000}, {"name": "b", "share": 1}], "Nothing is left of the budget"),
         ([{"name": "a", "share": 1, "order": "folded q"}], "Orders: natural"),
         ([{"name": "a", "share": 1, "transform": {"web": "rot13"}}], "Transforms: none, fim"),
+        (
+            [{"name": "a", "share": 1, "weights": {"web": 1}, "order": {"code": "shuffled"}}],
+            "an order for 'code', which it does not read. It reads web",
+        ),
+        ([{"name": "a", "share": 1, "weights": {"web": 1}, "transform": {"code": "fim"}}], "a transform for 'code', which"),
     ],
 )
 def test_stages_that_cannot_be_met_are_refused(corpora, tmp_path, stages, message) -> None:
@@ -245,6 +250,14 @@ def test_verification_finds_a_stage_that_was_edited(staged, tmp_path, edit, chec
     said["hash"] = digest(said)
     (staged / FILE).write_text(json.dumps(said))
     assert check in [c.name for c in verify(staged, workspace=tmp_path / "ws").failures]
+
+
+def test_stages_that_differ_by_capitals_alone_are_refused(staged) -> None:
+    said = json.loads((staged / FILE).read_text())
+    said["stages"][0]["name"] = "ANNEAL"
+    (staged / FILE).write_text(json.dumps(said | {"hash": digest(said)}))
+    with pytest.raises(ManifestError, match="two stages of one name"):
+        read_manifest(staged)
 
 
 def test_verification_names_a_source_file_that_changed(staged, tmp_path) -> None:

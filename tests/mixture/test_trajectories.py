@@ -62,6 +62,8 @@ def test_what_is_no_mixture_is_refused_by_step() -> None:
         read_trajectories(TABLE, tokens="tokens")
     with pytest.raises(ColumnNotFoundError, match="'run' is not in the table of steps"):
         read_trajectories(TABLE, trajectory="run")
+    with pytest.raises(MixtureError, match=r"'step' of the table of steps holds String\. Steps are numbers or times"):
+        read_trajectories(TABLE.with_columns(pl.col("step").cast(pl.String)))
     with pytest.raises(MixtureError, match="is empty"):
         read_trajectories(TABLE.head(0))
     with pytest.raises(MixtureError, match="Both name the same"):
