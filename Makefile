@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Without a GPU the CPU build is enough; with one, pip's newest build brings CUDA along.
 TORCH ?= $(if $(shell command -v nvidia-smi),torch,torch==2.13.0)
 
-.PHONY: app setup test test-trainers browser lint format bench docs notebook clean
+.PHONY: app setup test test-thorough test-trainers browser lint format bench docs notebook clean
 
 app: setup
 	$(BIN)/explorer app
@@ -23,6 +23,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 test: setup browser lint
 	$(BIN)/pytest -n 2 --dist loadfile
+
+# Those too that are slow and near what a quicker test shows
+test-thorough: setup browser
+	$(BIN)/pytest -n 2 --dist loadfile -m "thorough or not thorough"
 
 # Every export, read by the trainer's own code: docs/trainers.md
 test-trainers: setup

@@ -204,6 +204,7 @@ def test_the_committed_tour_is_its_source_executed():
     assert not [c.metadata for c in committed.cells if "execution" in c.metadata]
 
 
+@pytest.mark.thorough
 def test_the_tour_runs_and_says_what_it_said(tmp_path):
     """Every cell runs, and what it prints or shows as text is what was committed."""
     pytest.importorskip("nbclient")

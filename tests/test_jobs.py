@@ -68,6 +68,7 @@ def test_a_job_that_fails_says_why_in_one_message(tiny_files: Path, tmp_path: Pa
     assert [j.id for j in jobs.jobs(tmp_path / "w")] == [usage.id, job.id]
 
 
+@pytest.mark.thorough
 def test_the_same_command_is_not_started_twice(slow: Job) -> None:
     same = jobs.start(slow.workspace, list(slow.command), "again")
     assert same.id == slow.id
@@ -93,6 +94,7 @@ def test_a_cancelled_job_keeps_what_was_done_and_can_be_resumed(slow: Job, slow_
     assert f"{600 - kept:,} documents computed, {kept:,} of 600 were there already" in resumed.log_tail()
 
 
+@pytest.mark.thorough
 def test_a_job_that_was_killed_is_told_from_one_that_runs(slow: Job, slow_files: Path) -> None:
     os.kill(slow._record()["pid"], signal.SIGKILL)
     assert slow.wait(MINUTE) == "died"
@@ -144,6 +146,7 @@ def test_a_record_cut_off_in_the_middle_is_survived(tmp_path: Path) -> None:
     assert job.log_tail() == ""
 
 
+@pytest.mark.thorough
 def test_only_ended_jobs_are_forgotten(slow: Job) -> None:
     with pytest.raises(JobError, match=r"is still running. Only jobs that have ended can be forgotten. Cancel it first"):
         jobs.forget(slow)

@@ -244,7 +244,7 @@ def _normalise(data, offsets, tables, out, ends):  # type: ignore[no-untyped-def
                 o += 1
             gap = 0
             i, o = piece(data, offsets[d], i, end, tables, out, o)
-        if o > first and out[o - 1] == 32:  # a mark that was dropped stood alone at the end
+        while o > first and out[o - 1] == 32:  # marks that were dropped stood alone at the end
             o -= 1
         ends[d + 1] = o
     return o

@@ -32,6 +32,7 @@ def hostile(serve, tmp_path_factory) -> str:
     return serve(path)
 
 
+@pytest.mark.thorough
 def test_a_link_to_a_page_is_the_first_thing_a_server_is_asked(tab, serve):
     visit(tab, serve() + "/documents?f=edu_score:0..")
     assert tab.get_by_role("link", name="Overview").is_visible()
@@ -48,6 +49,7 @@ def test_every_page_opens_with_the_frame_and_its_question(tab, app_address):
         assert tab.locator('[data-testid="stException"]').count() == 0
 
 
+@pytest.mark.thorough
 def test_the_bar_stays_in_sight_and_a_link_restores_the_selection(tab, app_address):
     visit(tab, app_address + "/?f=where=language = 'en'")
     bar = tab.get_by_role("status", name="Selection")
@@ -63,6 +65,7 @@ def test_the_bar_stays_in_sight_and_a_link_restores_the_selection(tab, app_addre
     assert tab.get_by_role("status", name="Selection").inner_text() == said
 
 
+@pytest.mark.thorough
 def test_clear_undo_and_save(tab, app_address):
     visit(tab, app_address + "/?f=where=language = 'en'")
     tab.get_by_role("button", name="Clear", exact=True).click()
@@ -81,6 +84,7 @@ def test_clear_undo_and_save(tab, app_address):
     tab.get_by_text("where language = 'en'").first.wait_for()
 
 
+@pytest.mark.thorough
 def test_keys_go_through_documents_and_marks(tab, app_address):
     visit(tab, app_address + "/documents")
     tab.wait_for_selector("#frame[data-ready]")
@@ -129,6 +133,7 @@ def test_hostile_texts_and_names_are_shown_and_never_run(tab, hostile):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.thorough
 def test_text_stands_out_from_its_page(tab, app_address, scheme):
     tab.emulate_media(color_scheme=scheme)
     visit(tab, app_address + "/documents?f=edu_score:0..")

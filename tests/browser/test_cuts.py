@@ -161,6 +161,7 @@ def test_first_paint_equals_numpy(panel: Panel) -> None:
         (0, "gopher_n_words", "maximum", -220),
     ],
 )
+@pytest.mark.thorough
 def test_numbers_move_with_the_handle_without_a_round_trip(panel: Panel, rule: int, name: str, side: str, by: int) -> None:
     before, sent = panel.kept, panel.sent
     x, y = panel.centre(rule, side)
@@ -182,6 +183,7 @@ def test_numbers_move_with_the_handle_without_a_round_trip(panel: Panel, rule: i
     panel.settled(seen[-1])
 
 
+@pytest.mark.thorough
 def test_escape_takes_a_drag_back(panel: Panel) -> None:
     before, sent = panel.kept, panel.sent
     x, y = panel.centre(2, "minimum")
@@ -194,6 +196,7 @@ def test_escape_takes_a_drag_back(panel: Panel) -> None:
     assert (panel.kept, panel.sent) == (before, sent)
 
 
+@pytest.mark.thorough
 def test_arrow_keys_move_a_cut_and_are_sent_once(panel: Panel) -> None:
     handle = panel.handle(2, "minimum")
     handle.focus()
@@ -217,6 +220,7 @@ def test_arrow_keys_move_a_cut_and_are_sent_once(panel: Panel) -> None:
     panel.settled(count(gopher_alpha_word_fraction=(None, None))[0])
 
 
+@pytest.mark.thorough
 def test_a_typed_value_is_exact(panel: Panel) -> None:
     box = panel.number(2, "minimum")
     box.fill("0.7654321")  # no bin has an edge there
@@ -237,6 +241,7 @@ def test_a_typed_value_is_exact(panel: Panel) -> None:
     assert words.input_value() == "2000"
 
 
+@pytest.mark.thorough
 def test_a_finger_drags_a_handle(chromium: "playwright.Browser", server: str) -> None:
     panel = Panel(chromium, server, has_touch=True)
     before = panel.kept
@@ -256,6 +261,7 @@ def test_a_finger_drags_a_handle(chromium: "playwright.Browser", server: str) ->
     panel.close()
 
 
+@pytest.mark.thorough
 def test_a_published_cut_is_one_click_away(panel: Panel) -> None:
     line = panel.page.locator('[data-rule="8"] .published')
     assert line.get_attribute("aria-label") == "Cut at FineWeb-Edu ≥ 3"
@@ -266,6 +272,7 @@ def test_a_published_cut_is_one_click_away(panel: Panel) -> None:
     panel.settled(count(edu_score=(3.0, None))[0])
 
 
+@pytest.mark.thorough
 def test_a_rule_switched_off_removed_and_focused(panel: Panel) -> None:
     panel.page.locator('[data-rule="2"] .near').click()
     panel.page.wait_for_function("() => document.querySelector('#answer').dataset.focus === 'gopher_alpha_word_fraction'")
@@ -279,6 +286,7 @@ def test_a_rule_switched_off_removed_and_focused(panel: Panel) -> None:
     assert panel.page.locator(".rule").count() == 11
 
 
+@pytest.mark.thorough
 def test_groups_can_be_switched(panel: Panel) -> None:
     kept = panel.kept
     assert panel.page.locator(".group").count() == 10
@@ -309,6 +317,7 @@ def test_what_is_shown_stays_right_until_python_has_answered(chromium: "playwrig
     panel.close()
 
 
+@pytest.mark.thorough
 def test_only_this_and_alone_equal_numpy(panel: Panel) -> None:
     data, name = corpus(ROWS), "gopher_alpha_word_fraction"
     fails = data["signals"][name] < np.float32(0.8)
@@ -319,6 +328,7 @@ def test_only_this_and_alone_equal_numpy(panel: Panel) -> None:
     assert panel.page.locator('[data-rule="2"] .alone span').inner_text() == f"−{100 * fails.mean():.1f} %"
 
 
+@pytest.mark.thorough
 def test_dark_theme_and_narrow_window(chromium: "playwright.Browser", server: str) -> None:
     panel = Panel(chromium, server, color_scheme="dark", viewport={"width": 1000, "height": 900})
     assert panel.value("theme") == "dark"
@@ -332,6 +342,7 @@ def test_dark_theme_and_narrow_window(chromium: "playwright.Browser", server: st
 
 
 @pytest.mark.parametrize("rules", [0, 1])
+@pytest.mark.thorough
 def test_no_rule_and_one_rule(chromium: "playwright.Browser", server: str, rules: int) -> None:
     panel = Panel(chromium, server, f"&rules={rules}")
     assert panel.page.locator(".rule").count() == rules
@@ -340,6 +351,7 @@ def test_no_rule_and_one_rule(chromium: "playwright.Browser", server: str, rules
     panel.close()
 
 
+@pytest.mark.thorough
 def test_odd_columns_draw_and_cut(chromium: "playwright.Browser", server: str) -> None:
     panel = Panel(chromium, server, "&odd=1")
     assert panel.kept == ROWS
@@ -360,6 +372,7 @@ def test_odd_columns_draw_and_cut(chromium: "playwright.Browser", server: str) -
     panel.close()
 
 
+@pytest.mark.thorough
 def test_hostile_names_stay_text(chromium: "playwright.Browser", server: str) -> None:
     panel = Panel(chromium, server, "&hostile=1")
     for place in ('[data-rule="0"] .name', '[data-rule="0"] .unit', ".group .name"):
@@ -368,6 +381,7 @@ def test_hostile_names_stay_text(chromium: "playwright.Browser", server: str) ->
     panel.close()
 
 
+@pytest.mark.thorough
 def test_browser_messages_are_not_trusted() -> None:
     from explorer.ui.cuts import Groups, Rule, decode
 
@@ -399,6 +413,7 @@ def test_browser_messages_are_not_trusted() -> None:
     assert decode(None, rules, groups) is None
 
 
+@pytest.mark.thorough
 def test_curves_of_other_cuts_are_refused() -> None:
     from explorer.errors import SelectionError
     from explorer.selection.curves import choose_edges, leave_one_out, quantise
@@ -419,6 +434,7 @@ def test_curves_of_other_cuts_are_refused() -> None:
         encode(curves, [rule], Groups(["a", "b"]), totals)
 
 
+@pytest.mark.thorough
 def test_the_app_runs_without_a_browser() -> None:
     from streamlit.testing.v1 import AppTest
 

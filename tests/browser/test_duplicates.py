@@ -85,6 +85,7 @@ def test_a_planted_copy_is_found_read_and_dropped(tab, serve):
     assert kept(tab) == 894
 
 
+@pytest.mark.thorough
 def test_hostile_copies_do_nothing(tab, serve, tmp_path):
     text = f"<script>window.__pwn=1</script><img src=x onerror='window.__pwn=2'> [l](javascript:window.__pwn=3) \u202egnp {LONG}"
     table = pa.table({"id": ["<img src=x onerror='window.__pwn=4'>", "b"], "text": [text, text + "<svg onload=window.__pwn=5>"]})

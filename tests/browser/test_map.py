@@ -156,6 +156,7 @@ def coloured(picture: np.ndarray) -> np.ndarray:
     return picture.max(2) - picture.min(2) > 30
 
 
+@pytest.mark.thorough
 def test_every_point_is_drawn_in_the_colours_of_its_class(drawn: Map) -> None:
     assert drawn.value("drawn") == drawn.value("points") == str(POINTS)
     picture = drawn.picture()
@@ -167,6 +168,7 @@ def test_every_point_is_drawn_in_the_colours_of_its_class(drawn: Map) -> None:
     assert (blues > reds + 40).any()  # and the blue one
 
 
+@pytest.mark.thorough
 def test_both_painters_draw_the_same_picture(chromium: playwright.Browser, server: str) -> None:
     pictures = []
     for painter in ("webgl2", "plane"):
@@ -180,6 +182,7 @@ def test_both_painters_draw_the_same_picture(chromium: playwright.Browser, serve
     assert np.quantile(np.abs(one - other), 0.999) < 45  # the smallest points cover whole pixels without a GPU, parts of them with one
 
 
+@pytest.mark.thorough
 def test_the_wheel_zooms_about_the_pointer_and_a_double_click_shows_all(drawn: Map) -> None:
     before = drawn.picture()
     x, y = drawn.middle()
@@ -199,6 +202,7 @@ def test_the_wheel_zooms_about_the_pointer_and_a_double_click_shows_all(drawn: M
     assert drawn.answer("kind") == "view"  # a double click opens no document
 
 
+@pytest.mark.thorough
 def test_dragging_moves_the_map(drawn: Map) -> None:
     before = drawn.picture()
     x, y = drawn.middle()
@@ -210,6 +214,7 @@ def test_dragging_moves_the_map(drawn: Map) -> None:
     assert np.abs(after[24:, 40:] - before[:-24, :-40]).mean() < 1
 
 
+@pytest.mark.thorough
 def test_a_lasso_is_the_same_in_the_browser_and_in_python(drawn: Map) -> None:
     drawn.circle(130)
     drawn.answered("kind", "region")
@@ -226,6 +231,7 @@ def test_a_lasso_is_the_same_in_the_browser_and_in_python(drawn: Map) -> None:
     assert coloured(drawn.picture()).sum() > 2 * there.sum()
 
 
+@pytest.mark.thorough
 def test_the_box_tool_and_what_python_takes_away(shown: Map) -> None:
     shown.page.locator('.tools [data-tool="box"]').click()
     x, y = shown.middle()
@@ -243,6 +249,7 @@ def test_the_box_tool_and_what_python_takes_away(shown: Map) -> None:
     shown.page.wait_for_selector('#scatter[data-inside]:not([data-inside=""])')
 
 
+@pytest.mark.thorough
 def test_the_legend_hides_shows_and_isolates(drawn: Map) -> None:
     before = coloured(drawn.picture()).sum()
     first = drawn.page.locator('#scatter .legend [data-code="0"]')
@@ -260,6 +267,7 @@ def test_the_legend_hides_shows_and_isolates(drawn: Map) -> None:
     assert abs(int(coloured(drawn.picture()).sum()) - int(before)) < 0.01 * before
 
 
+@pytest.mark.thorough
 def test_pointing_shows_the_document_and_asks_once_for_those_around(shown: Map) -> None:
     x, y = shown.middle()
     for _ in range(5):
@@ -295,6 +303,7 @@ def _a_point(shown: Map) -> tuple[float, float]:
     pytest.fail("no point was found near the middle")
 
 
+@pytest.mark.thorough
 def test_hostile_names_and_texts_are_shown_as_text(chromium: playwright.Browser, server: str) -> None:
     shown = Map(chromium, f"{server}/?points={POINTS}&hostile=1")
     at = _a_point(shown)
@@ -307,6 +316,7 @@ def test_hostile_names_and_texts_are_shown_as_text(chromium: playwright.Browser,
     shown.close()
 
 
+@pytest.mark.thorough
 def test_the_keyboard_does_it_all(shown: Map) -> None:
     shown.page.locator("#scatter .stage").focus()
     before = shown.picture()
@@ -338,6 +348,7 @@ def test_the_keyboard_does_it_all(shown: Map) -> None:
     ],
     ids=["no WebGL2", "no float targets"],
 )
+@pytest.mark.thorough
 def test_without_webgl_the_map_is_drawn_all_the_same(chromium: playwright.Browser, server: str, without: str) -> None:
     shown = Map(chromium, f"{server}/?points={POINTS}&painter=webgl2", before=without)
     assert shown.value("painter") == "plane"
@@ -348,6 +359,7 @@ def test_without_webgl_the_map_is_drawn_all_the_same(chromium: playwright.Browse
     shown.close()
 
 
+@pytest.mark.thorough
 def test_a_lost_context_is_replaced(chromium: playwright.Browser, server: str) -> None:
     keep = "const get = HTMLCanvasElement.prototype.getContext; HTMLCanvasElement.prototype.getContext = function (...a) { const c = get.apply(this, a); if (a[0] === 'webgl2' && c) window.lastGl = c; return c; };"
     shown = Map(chromium, f"{server}/?points={POINTS}&painter=webgl2", before=keep)
@@ -359,6 +371,7 @@ def test_a_lost_context_is_replaced(chromium: playwright.Browser, server: str) -
     shown.close()
 
 
+@pytest.mark.thorough
 def test_light_and_dark(chromium: playwright.Browser, server: str) -> None:
     means = {}
     for scheme in ("light", "dark"):
@@ -371,6 +384,7 @@ def test_light_and_dark(chromium: playwright.Browser, server: str) -> None:
     assert means["light"] > 200 > 80 > means["dark"]
 
 
+@pytest.mark.thorough
 def test_values_and_dropped_points(chromium: playwright.Browser, server: str) -> None:
     shown = Map(chromium, f"{server}/?points={POINTS}&by=value")
     assert shown.page.locator("#scatter .legend .ends").inner_text().split() == ["0.1", "2.5", "4.9"]
@@ -381,6 +395,7 @@ def test_values_and_dropped_points(chromium: playwright.Browser, server: str) ->
     half.close()
 
 
+@pytest.mark.thorough
 def test_positions_are_sent_once_and_a_run_costs_little(chromium: playwright.Browser, server: str) -> None:
     shown = Map(chromium, f"{server}/?points=200000")
     assert 9 * 200_000 < shown.received < 9 * 200_000 + 700_000
@@ -396,6 +411,7 @@ def test_positions_are_sent_once_and_a_run_costs_little(chromium: playwright.Bro
     shown.close()
 
 
+@pytest.mark.thorough
 def test_a_sample_says_so(chromium: playwright.Browser, server: str) -> None:
     shown = Map(chromium, f"{server}/?points=30000&most=10000")
     assert shown.value("points") == "10000"

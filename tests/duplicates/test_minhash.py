@@ -126,6 +126,7 @@ def test_the_reference_hash_is_sha1_for_messages_of_any_length():
 
 
 @pytest.mark.parametrize("reference", [False, True])
+@pytest.mark.thorough
 def test_estimates_and_candidates_follow_theory(reference):
     left, right, true = planted(6000 if not reference else 1500, (0.0, 0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.15, 0.3, 0.5))
     n = len(true)

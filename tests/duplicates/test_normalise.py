@@ -33,6 +33,7 @@ def test_the_kernel_writes_what_the_definition_says(documents):
 
 @settings(max_examples=400)
 @given(st.lists(st.none() | texts | st.binary(max_size=40), max_size=5))
+@example(["0:\u0300:\u0300"])
 @example(["5", "5.", "5.5.5", "5,x", "1.٢", "0x0", "5km 5 km", "the of cannot", "x1 x1 x1", "\u0301", "a" * 16 + " b"])
 def test_fused_words_are_the_words_of_the_normalised_text(documents):
     raw = [t.encode("utf-8", "replace") if isinstance(t, str) else t for t in documents]

@@ -49,6 +49,7 @@ def test_documents_beyond_the_landmarks_are_placed_beside_their_own() -> None:
     assert topic_kept(places, topic) > 0.9
 
 
+@pytest.mark.thorough
 def test_a_seed_gives_one_map_and_another_seed_another(monkeypatch: pytest.MonkeyPatch) -> None:
     matrix, _ = planted(2_500, seed=4)
     first = project(matrix, "umap", seed=3, landmarks=1_500)

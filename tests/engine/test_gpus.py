@@ -64,6 +64,7 @@ def test_two_processes_give_what_one_gives(corpus: Corpus, tiny: str, tmp_path: 
     assert not children()
 
 
+@pytest.mark.thorough
 def test_a_learned_family_in_two_processes(corpus: Corpus, tmp_path: Path) -> None:
     rater = str(model(tmp_path / "rater", "bert", labels=1))
     report = score(corpus, ["classifier"], parameters={"classifier": {"model": rater}}, device="cpu", workers=2, rows=range(5, 95))
@@ -73,6 +74,7 @@ def test_a_learned_family_in_two_processes(corpus: Corpus, tmp_path: Path) -> No
     assert there == 90
 
 
+@pytest.mark.thorough
 def test_a_failure_is_told_once_and_what_was_done_is_kept(corpus: Corpus, tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpus, "spread", lambda *given: ["cpu", "cuda:7"])
     monkeypatch.setattr("explorer.embeddings.embed.spread", lambda *given: ["cpu", "cuda:7"])
@@ -98,6 +100,7 @@ def test_a_process_that_is_killed(corpus: Corpus, monkeypatch: pytest.MonkeyPatc
     assert not children()
 
 
+@pytest.mark.thorough
 def test_cancel_stops_all_after_their_piece(corpus: Corpus, tiny: str) -> None:
     stop = threading.Event()
     report = corpus.embed(tiny, device="cpu", workers=2, cancel=stop, on_progress=lambda p: stop.set())
@@ -106,6 +109,7 @@ def test_cancel_stops_all_after_their_piece(corpus: Corpus, tiny: str) -> None:
     assert corpus.embed(tiny, device="cpu", on_progress=lambda _: None).reused == report.computed
 
 
+@pytest.mark.thorough
 def test_none_outlives_a_parent_that_was_killed(corpus: Corpus) -> None:
     import psutil
 

@@ -170,6 +170,7 @@ def test_a_disk_that_is_really_full(long_work: Path, tmp_path: Path, capsys: pyt
         subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
+@pytest.mark.thorough
 def test_two_processes_on_one_workspace_agree(long_work: Path, tmp_path: Path) -> None:
     pair = [started(long_work, tmp_path / "w") for _ in range(2)]
     for process in pair:

@@ -70,6 +70,7 @@ def test_train_apply_list_and_export(ships, tmp_path):
     assert files == [str(tmp_path / "s.npz"), str(tmp_path / "s.json")]
 
 
+@pytest.mark.thorough
 def test_training_from_a_labels_file(ships, tmp_path):
     path, space, y = ships
     file = tmp_path / "in.csv"

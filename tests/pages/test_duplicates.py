@@ -78,6 +78,7 @@ def test_a_corpus_without_rows(page, empty_corpus):
     assert "nothing to compare" in html(fine(page(empty_corpus)))
 
 
+@pytest.mark.thorough
 def test_the_answer_has_the_figures_of_the_library(page, scored):
     at = fine(page(CORPUS))
     found = grouping(scored, "minhash")

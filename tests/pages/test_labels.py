@@ -82,6 +82,7 @@ def test_poor_corpora_are_answered(app, request, tmp_path, view, kind):
     ] in said or ("nothing to label" in said or view == "Label")
 
 
+@pytest.mark.thorough
 def test_a_trained_scorer_is_shown_with_its_interval_words_and_mistakes(app, tmp_path):
     corpus = open_corpus(SAMPLE, workspace=tmp_path / "ws")
     truth = corpus.documents(range(len(corpus)), ["source"])["source"].to_numpy() == "books"

@@ -78,6 +78,7 @@ def test_without_embeddings_it_says_what_would_be_here_and_offers_to_make_them(p
     assert started[0][:2] == ["embed", str(small_corpus)]
 
 
+@pytest.mark.thorough
 def test_from_embeddings_to_a_map_with_real_jobs(page, tmp_path):
     """The whole way with a real encoder: embed, draw, search by meaning, and what is embedded later."""
     texts = [f"The doctor vaccinated patient {i} against measles." for i in range(20)]

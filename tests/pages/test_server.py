@@ -7,8 +7,11 @@ import gc
 import socket
 import subprocess
 import sys
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from streamlit.runtime.pages_manager import PagesManager
@@ -17,6 +20,12 @@ from streamlit.web.server.app_discovery import discover_asgi_app
 from explorer.ui.server import FromMemory, prepared, send_at_once
 
 APP = Path(__file__).parents[2] / "app.py"
+
+
+def alone(work: Coroutine[Any, Any, Any]) -> None:
+    """Run it in a thread: a browser of other tests may have left an event loop running in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, work).result()
 
 
 def test_streamlit_finds_the_server_in_the_script():
@@ -33,7 +42,7 @@ def test_before_the_first_answer_the_pages_are_ours_and_their_modules_loaded(mon
             assert gc.get_freeze_count() > 10_000
         assert gc.get_freeze_count() == 0
 
-    asyncio.run(life())
+    alone(life())
 
 
 def test_connections_send_without_waiting():
@@ -76,7 +85,7 @@ def test_files_that_are_streamlits_come_from_memory_and_nothing_else(path, metho
 
     scope = {"type": "http", "method": method, "path": path.format(script=name.rsplit("/", 1)[1])}
     for _ in range(2):
-        asyncio.run(files(scope, None, send))
+        alone(files(scope, None, send))
     assert bool(passed) != ours
     if ours:
         headers = dict(sent[0]["headers"])

@@ -25,6 +25,7 @@ def opened(tmp_path, texts, **columns):
     return open_corpus(path, workspace=tmp_path / "ws")
 
 
+@pytest.mark.thorough
 def test_documents_that_are_not_embedded_stay_to_be_scored(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     random = np.random.default_rng(0)
@@ -104,6 +105,7 @@ def test_classes_are_counted_however_they_are_written(tmp_path):
         assert examples.target.tolist() == [i % 4 == 0 for i in range(n) if i % 4 != 3]
 
 
+@pytest.mark.thorough
 def test_mistakes_on_another_corpus_are_not_asked_about(tmp_path):
     from explorer.ui import labels as page
 

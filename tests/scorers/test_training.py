@@ -70,6 +70,7 @@ def test_forty_labels_on_words_rank_the_rest_as_promised(sample, prose):
     assert np.array_equal(made.predict(texts), again.predict(texts), equal_nan=True), "the same labels give the same scorer"
 
 
+@pytest.mark.thorough
 def test_fasttext_learns_real_texts_and_its_file_is_fasttexts_own(sample, prose, tmp_path):
     import fasttext
 
@@ -91,6 +92,7 @@ def test_fasttext_learns_real_texts_and_its_file_is_fasttexts_own(sample, prose,
     assert "__label__good" in said
 
 
+@pytest.mark.thorough
 def test_a_head_on_embeddings_encodes_only_what_is_labelled_then_uses_what_is_stored(sample, prose, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     truth, labels = prose
@@ -117,6 +119,7 @@ def test_a_head_on_embeddings_encodes_only_what_is_labelled_then_uses_what_is_st
     assert stored.features == "embeddings", "embeddings are taken where there are some"
 
 
+@pytest.mark.thorough
 def test_a_number_is_learned_in_spreads_and_judged_by_rank(sample):
     sample.score("length")
     made = scorers.train(sample, "size", column="n_bytes")
@@ -150,6 +153,7 @@ def noted(tmp_path):
     return open_corpus(path, workspace=tmp_path / "ws")
 
 
+@pytest.mark.thorough
 def test_a_column_of_zero_and_one_trains_a_classifier(noted):
     made = scorers.train(noted, "ships", column="y")
     assert made.positive == "1"
@@ -203,6 +207,7 @@ def test_what_cannot_be_learned_is_refused_in_words(noted, asked, error, said):
     assert scorers.names(noted.workspace) == []
 
 
+@pytest.mark.thorough
 def test_labels_of_the_workspace_are_used_unsure_ones_and_edited_texts_are_not(noted):
     labels = Labels(noted.workspace)
     y = noted.columns.numbers("y")

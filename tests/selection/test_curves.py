@@ -171,6 +171,7 @@ def plain_failures(table: dict) -> np.ndarray:
 
 @settings(max_examples=150, deadline=None)
 @given(tables(), st.sampled_from([1, 2, 3]))
+@pytest.mark.thorough
 def test_curves_funnel_and_mask_equal_plain_numpy(table: dict, threads: int) -> None:
     keep = [[t for t in bounds if t is not None] for bounds in table["bounds"]]
     edges = [choose_edges(c, k) for c, k in zip(table["columns"], keep, strict=True)]

@@ -15,11 +15,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from explorer.corpus import identity as identity_module
 from explorer.corpus.corpus import Corpus, open_corpus
 from explorer.corpus.identity import identity, keys
 from explorer.errors import ColumnNotFoundError, SelectionError, SignalError
 from explorer.registry import find
-from explorer.selection import identity as identity_module
 from explorer.selection.filters import Filters
 from explorer.selection.recipes import recipes
 from explorer.selection.samplers import Sample
