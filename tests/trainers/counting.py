@@ -31,6 +31,7 @@ class Read:
 
     def add(self, stage, source, text):
         """Count one text."""
+        text = text or ""  # a document may have none
         self.documents[stage, source] += 1
         self.words[stage][source] += len(text.split())
         self.digests[stage, source].update(text.encode() + b"\0")
