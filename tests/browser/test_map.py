@@ -477,6 +477,7 @@ def test_a_lasso_becomes_the_selection(tab: playwright.Page, serve, themed: Path
     expect(tab.locator(".bar")).to_contain_text("everything is kept")
 
 
+@pytest.mark.thorough
 def test_under_a_large_map_the_table_of_themes_follows_and_the_rest_is_as_under_a_small_one(
     tab: playwright.Page, serve, tmp_path: Path
 ) -> None:

@@ -40,6 +40,7 @@ def test_tokens_are_those_of_spacy(text):
 
 
 @pytest.mark.parametrize("exception", sorted(EXCEPTIONS))
+@pytest.mark.thorough
 def test_every_exception_is_cut_as_it_is_stored(exception):
     assert tokens_of(exception) == EXCEPTIONS[exception]
 

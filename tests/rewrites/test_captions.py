@@ -57,6 +57,7 @@ def columns(raw: str | bytes | None, synthetic: str | bytes | None, fused: str |
     return {name.removeprefix("caps_"): float(values[0]) for name, values in found.items()}
 
 
+@pytest.mark.thorough
 def test_a_fused_caption() -> None:
     raw = "Christ before Pilate, Mihály Munkácsy, 1881 (from here)"
     synthetic = "The painting depicts Jesus standing in front of an audience."

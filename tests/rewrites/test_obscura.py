@@ -200,6 +200,7 @@ def test_no_character_is_lost_whatever_the_text(text: str, name: str) -> None:
         'R"(' * 30_000,
     ],
 )
+@pytest.mark.thorough
 def test_time_grows_with_the_text_alone(text: str) -> None:
     started = time.monotonic()
     for name in ("c", "cpp", "go", "java", "python", "rust", "typescript"):
