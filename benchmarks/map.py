@@ -105,11 +105,15 @@ def look(browser, address: str) -> dict[str, float]:  # type: ignore[no-untyped-
     found["open"], found["open cpu"] = time.perf_counter() - started, processor_seconds() - used
     found["MB"] = page.evaluate("window.received_") / 1e6
     found["points"] = float(page.locator(READY).get_attribute("data-points"))
-    page.wait_for_selector(f'{READY}[data-grid="1"]')
-    found["pointer"] = time.perf_counter() - started
-    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
     box = page.locator("#scatter .stage").bounding_box()
     x, y = box["x"] + 0.4 * box["width"], box["y"] + 0.5 * box["height"]
+    page.mouse.move(x, y)
+    page.wait_for_selector('#scatter[data-hover]:not([data-hover=""])')
+    found["pointed"] = time.perf_counter() - started
+    page.locator("#scatter .card").wait_for()
+    found["text"] = time.perf_counter() - started
+    page.wait_for_selector(f'{READY}[data-grid="1"]')
+    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
     page.mouse.move(x, y)
     page.mouse.down()
     page.evaluate(FRAMES)
@@ -145,7 +149,8 @@ def main(sizes: list[int]) -> None:
 
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     print(
-        "Seconds. `open`: from the address to every point drawn; `frame`: median between two frames while the map is dragged; CPU: what server and "
+        "Seconds. `open`: from the address to every point drawn; `pointer answers`, `its text`: until the document under the pointer is marked, and until its "
+        "first lines are there; `frame`: median between two frames while the map is dragged; CPU: what server and "
         f"browser together used meanwhile, which a busy machine does not change. {os.cpu_count()} cores, load average before the run {load}.\n"
     )
     columns = [
@@ -155,6 +160,7 @@ def main(sizes: list[int]) -> None:
         "open",
         "CPU",
         "pointer answers",
+        "its text",
         "frame",
         "lasso to figures",
         "CPU",
@@ -173,12 +179,12 @@ def main(sizes: list[int]) -> None:
                 for who in ("first", "second"):
                     f = look(browser, address)
                     print(
-                        f"| {n:,} | {who} | {f['points']:,.0f} | {f['open']:.2f} | {f['open cpu']:.2f} | {f['pointer']:.2f} | {f['frame']:.3f} | {f['lasso']:.2f} | {f['lasso cpu']:.2f} | {f['keep']:.2f} | {f['MB']:.1f} | {f['MB after']:.2f} |",
+                        f"| {n:,} | {who} | {f['points']:,.0f} | {f['open']:.2f} | {f['open cpu']:.2f} | {f['pointed']:.2f} | {f['text']:.2f} | {f['frame']:.3f} | {f['lasso']:.2f} | {f['lasso cpu']:.2f} | {f['keep']:.2f} | {f['MB']:.1f} | {f['MB after']:.2f} |",
                         flush=True,
                     )
-                    if n <= 1_000_000 and (f["open"] > OPEN_BUDGET or f["lasso"] > LASSO_BUDGET):
+                    if n <= 1_000_000 and (f["pointed"] > OPEN_BUDGET or f["lasso"] > LASSO_BUDGET):
                         failed.append(
-                            f"{n:,} documents, {who} browser: open {f['open']:.2f} s (budget {OPEN_BUDGET}), lasso {f['lasso']:.2f} s (budget {LASSO_BUDGET})"
+                            f"{n:,} documents, {who} browser: pointer answers at {f['pointed']:.2f} s (budget {OPEN_BUDGET}), lasso {f['lasso']:.2f} s (budget {LASSO_BUDGET})"
                         )
             path.unlink()
         browser.close()

@@ -34,7 +34,6 @@ with st.container(key="map_split"):
     if not held:
         with right:
             themes_map.beside(corpus, selection, place, hits, query)
-if not held:
-    themes_map.pointed_at(corpus, place)
-    if levels:
-        themes_map.below(corpus, selection, levels)
+themes_map.pointed_at(corpus, place)
+if levels and not held:
+    themes_map.below(corpus, selection, levels)

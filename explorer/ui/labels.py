@@ -16,6 +16,8 @@ import streamlit as st
 from explorer import jobs
 from explorer.corpus.corpus import Corpus
 from explorer.corpus.search import Search, search
+from explorer.embeddings.meaning import by_meaning
+from explorer.embeddings.store import stored
 from explorer.errors import ExplorerError, SelectionError
 from explorer.jobs import ENDED
 from explorer.labels import DEFAULTS, LOOK, VERDICTS, Labels, checked_label, shares
@@ -33,12 +35,13 @@ POOL = 200_000  # documents that a queue is chosen from
 NONE = Search("")
 CHOICES = dict(zip(DEFAULTS, "123", strict=True))
 PAIR_CHOICES = dict(zip(VERDICTS, "AXS", strict=True))  # R is the browser's
-RANDOM, UNCERTAIN, CUT, TWO, HITS, ENDS, WRONG, DONE = (
+RANDOM, UNCERTAIN, CUT, TWO, HITS, LIKE, ENDS, WRONG, DONE = (
     "at random",
     "least certain",
     "near a cut",
     "where two disagree",
     "search hits",
+    "near a meaning",
     "highest and lowest",
     "mistakes",
     "labelled already",
@@ -49,6 +52,7 @@ ABOUT = {
     CUT: "on both sides of the first rule's bound",
     TWO: "ranked high by one signal and low by another",
     HITS: "documents that contain some words",
+    LIKE: "documents that are about what you write, the nearest first",
     ENDS: "the best and the worst by a scorer or signal, in turn",
     WRONG: "held-out documents on which a scorer was most wrong",
     DONE: "to look through, or to change",
@@ -181,6 +185,7 @@ def toolbar(corpus: Corpus) -> tuple[str, tuple[Any, ...]]:
     trained = names(corpus.workspace)
     cuts = [t for t in state.current_filters().filters if t.signal in numeric]
     ways = [RANDOM, HITS]
+    ways += [LIKE] if stored(corpus) else []
     ways += [UNCERTAIN] if scored else []
     ways += [CUT] if cuts else []
     ways += [TWO] if len(numeric) > 1 else []
@@ -225,6 +230,10 @@ def toolbar(corpus: Corpus) -> tuple[str, tuple[Any, ...]]:
         elif way == HITS:
             settings = (
                 st.text_input("Containing", key="labels_words", placeholder="words to contain", width=220, label_visibility="collapsed"),
+            )
+        elif way == LIKE:
+            settings = (
+                st.text_input("About", key="labels_meaning", placeholder="what they are about", width=220, label_visibility="collapsed"),
             )
         elif way == CUT:
             settings = (str(cuts[0]),)
@@ -306,6 +315,11 @@ def _drawn(corpus: Corpus, way: str, settings: tuple[Any, ...], seed: int) -> np
             return np.zeros(0, np.int64)
         pool = np.asarray(search(corpus, Search(settings[0]), pool if selection.filters else None).rows, np.int64)
     pool = pool[~np.isin(pool, done)]
+    if way == LIKE:
+        if not settings[0].strip():
+            return np.zeros(0, np.int64)
+        with st.spinner("Looking for the nearest documents …"):
+            return by_meaning(corpus, settings[0], QUEUE, within=pool).rows
     if way in (RANDOM, HITS):
         return random.choice(pool, min(QUEUE, len(pool)), replace=False) if len(pool) else pool
     if len(pool) > POOL:
@@ -340,6 +354,8 @@ def why_empty(corpus: Corpus, way: str, settings: tuple[Any, ...]) -> str:
     """Why a queue holds nothing, and what to do."""
     if way == HITS and not settings[0]:
         return "Write what the documents must contain, and they appear here."
+    if way == LIKE and not settings[0].strip():
+        return "Write what the documents should be about, and the nearest appear here."
     if way == HITS:
         return f"No document without a label contains {plain(settings[0])}. Write other words, or clear the filters."
     if way == RANDOM and state.current_filters() and not len(state.current_selection()):

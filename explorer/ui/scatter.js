@@ -473,13 +473,15 @@ class Grid {
     return found;
   }
 
-  // Points within `reach` of a place, nearest first, at most `most` of them.
+  // Points within `reach` of a place, nearest first, at most `most` of them. Until the cells are there, among all: that takes some milliseconds.
   near(x, y, reach, most, wanted) {
-    const list = this.within(x - reach, y - reach, x + reach, y + reach, Infinity), { xy } = this, found = [];
-    for (const i of list) {
+    const { xy, order } = this, found = [];
+    const look = (i) => {
       const off = (xy[2 * i] - x) ** 2 + (xy[2 * i + 1] - y) ** 2;
       if (off <= reach * reach && wanted(i)) found.push([off, i]);
-    }
+    };
+    if (this.ready) this.within(x - reach, y - reach, x + reach, y + reach, Infinity).forEach(look);
+    else for (let i = 0; i < order.length; i++) look(i);
     return found.sort((a, b) => a[0] - b[0]).slice(0, most).map(([, i]) => i);
   }
 }
@@ -1163,7 +1165,7 @@ class Scatter {
   on(i) { return (this.flags[i] & this.view.need) === this.view.need && this.colours[4 * this.codes[i] + 3] > 0; }
 
   nearest(px, py, most = 1, reach = REACH) {
-    if (!this.grid?.ready) return [];
+    if (!this.grid) return [];
     const x = this.across(px), y = this.upwards(py), far = reach / this.view.scale;
     const found = this.grid.near(x, y, far, most, (i) => this.on(i));
     return found.length ? found : this.grid.near(x, y, far, most, () => true);
@@ -1193,10 +1195,14 @@ class Scatter {
   ask(i) {
     const around = this.pointer ? this.nearest(...this.pointer, 12, 3 * REACH) : [];
     const wanted = [...new Set([i, ...around])].filter((j) => !this.meeting.cards.has(`${this.pointsStamp}:${j}`));
+    this.unasked = this.meeting.ask ? null : i; // asked when there is someone to ask
     if (wanted.length) this.meeting.ask?.(this.pointsStamp, wanted);
   }
 
-  answered() { this.showCard(); }
+  answered() {
+    this.showCard();
+    if ((this.unasked ?? null) !== null && this.unasked === this.hover) this.ask(this.hover);
+  }
 
   showCard() {
     const i = this.hover ?? null, card = i === null ? null : this.meeting.cards.get(`${this.pointsStamp}:${i}`);

@@ -46,6 +46,7 @@ def children() -> set[int]:
     return {p.pid for p in psutil.Process().children(recursive=True) if "explorer.engine.gpus" in " ".join(p.cmdline())}
 
 
+@pytest.mark.thorough
 def test_two_processes_give_what_one_gives(corpus: Corpus, tiny: str, tmp_path: Path) -> None:
     seen: list[Progress] = []
     report = corpus.embed(tiny, device="cpu", workers=2, on_progress=seen.append)

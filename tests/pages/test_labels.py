@@ -12,6 +12,7 @@ from pages.conftest import html
 
 from explorer import scorers
 from explorer.corpus.corpus import open_corpus
+from explorer.embeddings.meaning import by_meaning
 from explorer.labels import Labels
 
 SAMPLE = Path(__file__).parents[2] / "sample_data" / "corpus"
@@ -65,6 +66,17 @@ def test_queues_follow_what_is_there(app, small_corpus, tmp_path):
     next(s for s in at.selectbox if s.key == "labels_way").select("highest and lowest").run()
     assert not at.exception
     assert list(at.session_state.labels_queue[1][:2]) == [0, 1], "the highest, then the lowest"
+
+
+def test_the_nearest_to_a_meaning_are_labelled_where_documents_are_embedded(app, small_corpus, tmp_path):
+    corpus = open_corpus(small_corpus, workspace=tmp_path / "ws")
+    corpus.embed(on_progress=lambda _: None)
+    at = opened(app, small_corpus, tmp_path / "ws")
+    next(s for s in at.selectbox if s.key == "labels_way").select("near a meaning").run()
+    assert any("Write what the documents should be about" in i.value for i in at.info)
+    next(t for t in at.text_input if t.key == "labels_meaning").set_value("a king and his crown").run()
+    assert not at.exception
+    assert at.session_state.labels_queue[1][0] == by_meaning(corpus, "a king and his crown").rows[0]
 
 
 @pytest.mark.parametrize("view", ["Label", "All labels", "Train and judge"])
