@@ -76,7 +76,7 @@ def load(
         if value is not None and value < 1:
             raise ModelError(f"{name} is {value}. It is 1 or more. Give a larger one, or leave it to the model.")
     found = resolved(model, revision)
-    device = devices.current()
+    device = _NO_MODEL if is_static(found.path) else devices.current()
     settings = (prefix, query_prefix, pooling, dimension, max_length, precision(found, dtype, device))
     with _lock:
         return _loaded(str(found.path), found.name, found.revision, device, *settings)
@@ -119,6 +119,7 @@ def is_static(folder: Path) -> bool:
 
 
 _lock = threading.Lock()
+_NO_MODEL = devices.Device("cpu", "cpu", "float32", "CPU")  # static vectors run none: asking torch for a device would take seconds to load it
 
 
 @lru_cache(maxsize=2)

@@ -37,7 +37,7 @@ def _documents() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         corpus = open_corpus(_one(folder), workspace=Path(folder) / "workspace")
-        score(corpus, ["heuristics"], on_progress=_show)
+        score(corpus, ["heuristics", "exact_duplicates", "minhash", "repeated_lines"], on_progress=_show)
         filters = recipes["gopher"]
         corpus.select(filters).summary()
         Tuning(corpus).tuned(filters.filters)

@@ -222,7 +222,10 @@ def trainer_form(corpus: Corpus, manifest: Manifest) -> None:
     folder = Path(out).expanduser().absolute()
     command = ["export", str(manifest.folder), "--to", to, "--out", str(folder), *(word for o in given for word in ("-o", o))]
     with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button("Write the files", type="primary", key="export_go"):
+        waits = bool(_writing(corpus))  # for a manifest that is being replaced, or for files that are
+        if st.button(
+            "Write the files", type="primary", key="export_go", disabled=waits, help="What is being written ends first" if waits else None
+        ):
             with guarded("writing the files"):
                 start(corpus, command, f"export {manifest.name} to {to}")
                 st.rerun()
@@ -293,8 +296,7 @@ def prove(path: Path, what: str) -> None:
 
 def running(corpus: Corpus) -> None:
     """The writing jobs of this workspace while they run, and why the last one failed."""
-    ours = [j for j in jobs.jobs(corpus.workspace) if j.command[:1] in (("mix",), ("export",))]
-    active = [j for j in ours if j.state not in ENDED]
+    ours, active = _jobs(corpus), _writing(corpus)
 
     @st.fragment(run_every=0.7)
     def look() -> None:
@@ -310,6 +312,15 @@ def running(corpus: Corpus) -> None:
             plain(f"{ours[0].label}: {ours[0].error or f'it stopped without a word. See its log in {ours[0].folder}'}"),
             icon=":material/error:",
         )
+
+
+def _jobs(corpus: Corpus) -> list[Job]:
+    """Jobs of this workspace that write manifests and files, the latest first."""
+    return [j for j in jobs.jobs(corpus.workspace) if j.command[:1] in (("mix",), ("export",))]
+
+
+def _writing(corpus: Corpus) -> list[Job]:
+    return [j for j in _jobs(corpus) if j.state not in ENDED]
 
 
 def _how_far(job: Job) -> str:

@@ -14,6 +14,7 @@ const REACH = 14; // pixels within which a point is meant
 const DEVIATION = 0.0015, MOST_VERTICES = 48; // of a lasso on its way to Python, which simplifies it by the same rule
 const DELIVERIES = 3, PATIENCE = 2000; // times that Python is told what the reader did, and milliseconds between them
 const SAMPLE = 60_000; // points that stand for all when densities are measured
+const TRIMMED = 0.01; // of the points on each side that a first look leaves out where they lie far from all others
 const PRESENT = 120; // milliseconds between two pictures of a map that is not whole yet, where a picture takes as long as many points
 
 export default function ({ data, parentElement }) {
@@ -648,10 +649,11 @@ class Scatter {
     for (let i = 0; i < k; i++) { xs[i] = xy[2 * i]; ys[i] = xy[2 * i + 1]; }
     xs.sort();
     ys.sort();
-    const low = Math.floor(0.0015 * k), high = k - 1 - low;
+    const low = Math.floor(TRIMMED * k), high = k - 1 - low;
     const trim = (first, last, from, to) => (last - first > 1.35 * (to - from) && to > from ? [from, to] : [first, last]);
     const [x0, x1] = n ? trim(l, r, xs[low], xs[high]) : [0, 1], [y0, y1] = n ? trim(b, t, ys[low], ys[high]) : [0, 1];
     const extent = [x0, y0, x1, y1];
+    this.whole = n ? [l, b, r, t] : extent;
     const same = this.extent && extent.every((v, i) => v === this.extent[i]);
     this.extent = extent;
     this.coarse = new Map();
@@ -791,20 +793,20 @@ class Scatter {
     this.draw();
   }
 
-  fit() {
-    if (!this.width || !this.extent) return;
+  fit(extent = this.extent) {
+    if (!this.width || !extent) return;
     // Beside a tall legend and below the tools where there is room for it.
     const { offsetWidth: w, offsetHeight: h } = this.legend, tall = h > 0.3 * this.height && this.width > 2.2 * w, aside = tall ? w + 14 : 0, above = 34;
-    const [l, b, r, t] = this.extent, pad = 0.045, width = this.width - aside, height = this.height - above;
+    const [l, b, r, t] = extent, pad = 0.045, width = this.width - aside, height = this.height - above;
     const scale = Math.min(width / (Math.max(r - l, 1e-9) * (1 + 2 * pad)), height / (Math.max(t - b, 1e-9) * (1 + 2 * pad)));
     Object.assign(this.view, { x: (l + r) / 2 + aside / 2 / scale, y: (b + t) / 2 + above / 2 / scale, scale });
     this.base = scale;
-    this.untouched = true;
+    this.untouched = extent === this.extent;
     this.draw();
   }
 
   home() {
-    this.fit();
+    this.fit(this.whole);
     this.moved();
   }
 

@@ -66,6 +66,14 @@ function open(state, index) {
   state.timer = setTimeout(() => state.send("opened", rows[index].row), 90)
 }
 
+// The list is what was searched for or chosen: the keys are its own again, unless more is being typed or chosen.
+function takeKeys() {
+  const at = document.activeElement
+  const box = at?.closest("[data-testid=stTextInput], [data-testid=stSelectbox]")
+  const busy = at?.getAttribute("aria-expanded") === "true" || box?.querySelector("[data-testid=InputInstructions]")?.textContent
+  if (box && !busy) at.blur()
+}
+
 function goToMark(step) {
   const marks = [...document.querySelectorAll(".reader mark, .diff mark")]
   if (!marks.length) return
@@ -106,6 +114,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const same = state.first === data.rows[0]?.row
     const top = state.frame.scrollTop
     draw(state)
+    takeKeys()
     state.frame.scrollTop = same ? top : 0
     state.said = said
     state.first = data.rows[0]?.row

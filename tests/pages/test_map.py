@@ -118,7 +118,7 @@ def test_a_map_in_every_colour(page, tmp_path, by):
     said = html(at)
     assert '<b>2 themes</b>, 4 finer ones in <b title="400">400</b> documents' in said
     assert "have no place" not in said
-    assert '<b title="400">400</b> documents in view (100\u202f% of the map)' in said
+    assert '<b title="400">400</b> documents on the map (100\u202f% of the map)' in said
 
 
 def test_a_part_of_the_corpus_has_a_place(page, tmp_path):
