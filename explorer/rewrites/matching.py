@@ -62,6 +62,8 @@ class MatchReport:
         parts.append(f"{self.originals - self.rewritten:,} of {self.originals:,} originals were not rewritten")
         if self.most > 1:
             parts.append(f"up to {self.most:,} rewrites an original")
+        elif self.repeated:
+            parts.append("originals that repeat an id, each rewritten once at most, look like rewrites: are both sides exchanged?")
         return "; ".join(parts)
 
 
@@ -126,7 +128,7 @@ def join(originals: Corpus, rewrites: Corpus, on: tuple[str, str]) -> Match:
             ).fetchall()
     except duckdb.Error as error:
         raise CorpusError(
-            f"The ids cannot be joined: {str(error).splitlines()[0]}. Name other columns: on=(ORIGINALS' COLUMN, REWRITES' COLUMN)."
+            f"The ids cannot be joined: {str(error).splitlines()[0]}. Name other columns: on=(ORIGINALS' COLUMN, REWRITES' COLUMN), by command --on ORIGINALS=REWRITES."
         ) from error
     n = len(rewrites)
     rows = np.full(n, -1, np.int64)

@@ -158,7 +158,7 @@ def open_pairs(
     pairs = Pairs(**_fields(made), originals=documents, on=_joined_on(documents, made, on))
     if len(pairs) and not pairs.match.report.matched:
         raise CorpusError(
-            f"0 of {len(pairs):,} rewrites have an original: {pairs.match.report.said()}. Name the columns that hold the same ids: on=(ORIGINALS' COLUMN, REWRITES' COLUMN)."
+            f"0 of {len(pairs):,} rewrites have an original: {pairs.match.report.said()}. Name the columns that hold the same ids: on=(ORIGINALS' COLUMN, REWRITES' COLUMN), by command --on ORIGINALS=REWRITES."
         )
     return pairs
 
@@ -218,13 +218,13 @@ def _joined_on(originals: Corpus, rewrites: Corpus, on: str | tuple[str, str] | 
                 theirs,
                 "the rewrites",
                 rewrites.schema.names,
-                "Name the column that says which original a rewrite is of: on=(ORIGINALS' COLUMN, REWRITES' COLUMN)",
+                "Name the column that says which original a rewrite is of: on=(ORIGINALS' COLUMN, REWRITES' COLUMN), by command --on ORIGINALS=REWRITES",
             )
         pair = (theirs, ours)
     for column, corpus, whose in ((pair[0], originals, "originals"), (pair[1], rewrites, "rewrites")):
         if column not in corpus.schema.names:
             raise ColumnNotFoundError.named(
-                column, f"the {whose}", corpus.schema.names, "Name the columns to join on: on=(ORIGINALS' COLUMN, REWRITES' COLUMN)"
+                column, f"the {whose}", corpus.schema.names, "Name the columns to join on: on=(ORIGINALS' COLUMN, REWRITES' COLUMN), by command --on ORIGINALS=REWRITES"
             )
     return pair
 

@@ -40,6 +40,18 @@ def opened(folder: Path, **how: object) -> Pairs:
     return open_pairs(folder / "originals", folder / "rewrites.parquet", workspace=folder / "w", **how)  # type: ignore[arg-type]
 
 
+def test_sides_that_are_exchanged_are_asked_about(folder: Path) -> None:
+    swapped = open_pairs(
+        folder / "rewrites.parquet",
+        folder / "originals" / "0.parquet",
+        workspace=folder / "w",
+        on=("original_id", "id"),
+        original="rewrite",
+    )
+    assert "are both sides exchanged?" in swapped.match.report.said()
+    assert "exchanged" not in opened(folder).match.report.said()
+
+
 def test_rewrites_find_their_originals(folder: Path) -> None:
     pairs = opened(folder)
     assert pairs.on == ("id", "original_id")
