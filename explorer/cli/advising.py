@@ -9,7 +9,6 @@ import click
 
 from explorer.cli.options import json_option
 from explorer.cli.output import note, print_json, print_table
-from explorer.errors import MixtureError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -22,22 +21,9 @@ def advise() -> None:
     """What small runs, scaling laws and published mixtures say about a mixture. Tables are CSV or Parquet files."""
 
 
-def read_table(path: Path) -> pl.DataFrame:
-    """A table of numbers; a column of a CSV file is what all of its rows can be read as."""
-    import polars as pl
-
-    try:
-        if path.suffix.lower() == ".parquet":
-            return pl.read_parquet(path)
-        return pl.read_csv(path, infer_schema_length=None, comment_prefix="#")
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise MixtureError(
-            f"{path} cannot be read as a table: {str(error).partition(chr(10))[0]}. A .parquet file or a CSV file with a header is read."
-        ) from error
-
-
 def _joined(paths: tuple[Path, ...], on: str) -> pl.DataFrame:
     from explorer.errors import ColumnNotFoundError
+    from explorer.mixture.tables import read_table
 
     tables = [read_table(path) for path in paths]
     table = tables[0]
@@ -52,7 +38,7 @@ def _joined(paths: tuple[Path, ...], on: str) -> pl.DataFrame:
 def _pairs(path: Path, value: str) -> dict[str, float]:
     """A file of two columns, ``domain`` and a number."""
     from explorer.errors import ColumnNotFoundError
-    from explorer.mixture.tables import numbers
+    from explorer.mixture.tables import numbers, read_table
 
     table, step = read_table(path), f"Give a file with the columns domain and {value}."
     amounts = numbers(table, [value], str(path), step)
@@ -215,6 +201,7 @@ def cmr(file: Path, model: str | None, as_json: bool, **how: Any) -> None:
     """
     from explorer.errors import ColumnNotFoundError
     from explorer.mixture.cmr import critical_ratio
+    from explorer.mixture.tables import read_table
 
     table = read_table(file)
     if model is not None and model not in table.columns:
@@ -257,6 +244,7 @@ def cmr(file: Path, model: str | None, as_json: bool, **how: Any) -> None:
 def data_efficiency(baseline: Path, method: Path, as_json: bool, **how: Any) -> None:
     """How many times the data the baseline would need for a method's loss."""
     from explorer.mixture.data_efficiency import data_efficiency as measure
+    from explorer.mixture.tables import read_table
 
     found = measure(read_table(baseline), read_table(method), **how)
     law = {"A": found.law.a, "alpha": -found.law.s, "E": found.law.b, "points": found.law.points, "r2": found.law.r2}
@@ -302,7 +290,7 @@ def curriculum(
     else:
         import numpy as np
 
-        from explorer.mixture.tables import numbers
+        from explorer.mixture.tables import numbers, read_table
 
         table = read_table(documents)
         columns = ["quality", *({"tokens"} & set(table.columns))]
@@ -324,6 +312,7 @@ def curriculum(
 @json_option
 def trajectories(file: Path, domains: tuple[str, ...], available: Path | None, as_json: bool, **how: Any) -> None:
     """Check mixtures that change step by step, and sum them up. No agent is trained."""
+    from explorer.mixture.tables import read_table
     from explorer.mixture.trajectories import read_trajectories
 
     there = _pairs(available, "tokens") if available else None

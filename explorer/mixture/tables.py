@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import polars as pl
 
 from explorer.errors import ColumnNotFoundError, MixtureError
+
+
+def read_table(path: Path) -> pl.DataFrame:
+    """A table of numbers; a column of a CSV file is what all of its rows can be read as."""
+    try:
+        if path.suffix.lower() == ".parquet":
+            return pl.read_parquet(path)
+        return pl.read_csv(path, infer_schema_length=None, comment_prefix="#")
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise MixtureError(
+            f"{path} cannot be read as a table: {str(error).partition(chr(10))[0]}. A .parquet file or a CSV file with a header is read."
+        ) from error
 
 
 def numbers(table: pl.DataFrame, columns: Iterable[str], what: str, next_step: str) -> pl.DataFrame:

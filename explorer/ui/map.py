@@ -422,7 +422,8 @@ def _shown(corpus: Corpus, selection: Selection, place: Placed, drawn: Drawn, hi
     if region is not None:
         region = replace(region, x=place.columns[0], y=place.columns[1])
     rows = _inside((place.points.stamp, region), place, region)
-    st.html(_head(corpus, selection, rows, place.points.of, "on the map" if region is None else "inside" if now.map_shown == "region" else "in view"))
+    where = "on the map" if region is None else "inside" if now.map_shown == "region" else "in view"
+    st.html(_head(corpus, selection, rows, place.points.of, where))
     if region is not None:
         _actions(region, len(rows), now.map_shown, drawn)
     else:

@@ -10,7 +10,6 @@ import plotly.graph_objects as go
 import polars as pl
 import streamlit as st
 
-from explorer.cli.advising import read_table
 from explorer.errors import MixtureError
 from explorer.mixture.amounts import Given
 from explorer.mixture.cmr import critical_ratio
@@ -19,6 +18,7 @@ from explorer.mixture.data_efficiency import data_efficiency
 from explorer.mixture.model import Mixture
 from explorer.mixture.proxy_runs import propose_runs, read_runs
 from explorer.mixture.regmix import Advice, Method, best_mixture, fit
+from explorer.mixture.tables import read_table
 from explorer.ui import mixing_edits as edits
 from explorer.ui.background import later, watch
 from explorer.ui.errors import plain
