@@ -133,6 +133,45 @@ class Classifier:
         flat = [piece for pieces in cut for piece in pieces if piece.text]
         return Chunks(self.run(flat, _logits), document, np.array([p.text for p in flat], np.int64), len(texts))
 
+    def sizes(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text, special ones not among them."""
+        return [len(encoding) for encoding in self._tokens.encode_batch_fast(list(texts), add_special_tokens=False)]
+
+    def pairs(self, first: Sequence[str], second: Sequence[str], *, max_length: int) -> tuple[np.ndarray, np.ndarray]:
+        """Outputs for pairs of texts that the model reads together, framed as the tokenizer frames a pair.
+
+        Args:
+            first: n texts, such as premises.
+            second: n texts, such as hypotheses.
+            max_length: tokens that are read, special ones among them. Where both are longer the second text loses its end beyond half of
+                them, then the first.
+
+        Returns:
+            float32 [n, k], NaN for a pair without tokens; bool [n], whether a text lost its end.
+
+        Raises:
+            ModelError: max_length is more than the model can take, or leaves no token for each text.
+
+        """
+        self.checked(max_length)
+        special = self._tokens.num_special_tokens_to_add(True)
+        room = max_length - special
+        if room < 2:
+            raise ModelError(
+                f"Model {self.name!r} cannot read two texts in {max_length:,} tokens. {special} special ones frame a pair. Choose {special + 2} or more."
+            )
+        pieces, cut = [], np.zeros(len(first), bool)
+        for i, (one, other) in enumerate(zip(first, second, strict=True)):
+            a, b = (self._tokens.encode(text, add_special_tokens=False) for text in (one, other))
+            whole = len(a) + len(b)
+            if whole > room:
+                b.truncate(max(room // 2, room - len(a)))
+                a.truncate(room - len(b))
+            framed = self._tokens.post_process(a, b, add_special_tokens=True)
+            pieces.append(Piece(np.array(framed.ids, np.int32), np.array(framed.type_ids, np.int32), len(a) + len(b)))
+            cut[i] = whole > room
+        return self.run(pieces, _logits), cut
+
     def checked(self, max_length: int | None) -> int | None:
         """A number of tokens that the model can take."""
         if max_length is None:

@@ -29,6 +29,7 @@ POSSIBLE, CERTAIN = 1, 2  # MODALITY
 SCARCE, SOME, MANY, ALL = 1, 2, 3, 4  # QUANTITY
 MORE, LESS = 1, 2  # COMPARISON
 QUESTION, CORRECTS = 1 << 40, 1 << 41  # the sign "?"; "but" of "not X but Y"
+STILL, ALREADY, YET, LONGER, PERFECT = (1 << bit for bit in range(42, 47))  # "still"; "now"; "not yet"; "no longer"; "has not"
 GRADES = 3 | 3 << MODALITY | 7 << QUANTITY | 3 << COMPARISON  # what is a cue, but for opposites
 _MASKS = {NEGATION: 3, _AFTER_NO: 1, MODALITY: 3, QUANTITY: 7, COMPARISON: 3, OPPOSITE: 255, OPPOSITE_2: 255, RELATION: 31}
 _NUMERAL = lx.NUMBER | lx.SCALE
@@ -75,6 +76,9 @@ def polarity_table() -> np.ndarray:
                 add(words, shift, 2 * number + side)
     for word, bit in (("few", _FEW), ("little", _FEW), ("at", _AT), ("than", _THAN), ("no", _NO), ("not", _NO)):
         codes[word, 0] = codes.get((word, 0), 0) | bit
+    for name, bit in (("still", STILL), ("already", ALREADY), ("yet", YET), ("longer", LONGER), ("perfect", PERFECT)):
+        for word in said[name].split():
+            codes[word, 0] = codes.get((word, 0), 0) | bit
     for language, words in said["corrects"].items():
         for word in words.split():
             codes[word, languages.index(language)] = codes.get((word, languages.index(language)), 0) | CORRECTS

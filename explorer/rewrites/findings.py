@@ -1,4 +1,4 @@
-"""What a reader is shown of one pair: every fact lost, added or changed and every statement turned round, with its place in both texts.
+"""What a reader is shown of one pair: every fact lost, added, changed or exchanged and every statement turned round, with its place in both texts.
 
 The same kernels as the columns, on a batch of one pair; offsets are characters of the texts as they are given.
 """
@@ -13,10 +13,11 @@ import numpy as np
 
 from explorer.primitives.batch import Batch
 from explorer.rewrites import compare as cp
+from explorer.rewrites import exchanges as ex
 from explorer.rewrites import facts as fa
 from explorer.rewrites import polarity as po
 
-Verdict = Literal["lost", "added", "changed", "flip"]
+Verdict = Literal["lost", "added", "changed", "exchanged", "flip"]
 Span = tuple[int, int]
 _LONGEST = 80  # characters of a quoted place in the sentence about it
 
@@ -58,7 +59,7 @@ def findings(original: str | bytes, rewrite: str | bytes) -> list[Finding]:
         return int(first), int(max(last, first + 1) if ends[side][-1] < end else last)
 
     found: list[tuple[float, Finding]] = []
-    for kind, verdict, before, after in (*_of_facts(left, right), *_of_polarity(left, right)):
+    for kind, verdict, before, after in (*_of_facts(left, right), *_of_places(left, right), *_of_polarity(left, right)):
         places = (None if before is None else span(0, *before), None if after is None else span(1, *after))
         said = " → ".join(_quoted(t, place) for t, place in zip(texts, places, strict=True) if place)
         verb = "turned round" if verdict == "flip" else verdict
@@ -83,6 +84,12 @@ def _of_facts(left: Batch, right: Batch) -> Iterator[tuple[str, Verdict, _Place,
             yield fa.KINDS[ours.kind[f]], "lost", place, None
     for g in np.flatnonzero(compared.rewrite == cp.GONE).tolist():
         yield fa.KINDS[theirs.kind[g]], "added", None, (int(theirs.start[g]), int(theirs.end[g]))
+
+
+def _of_places(left: Batch, right: Batch) -> Iterator[tuple[str, Verdict, _Place, _Place]]:
+    found, ours, theirs = ex.exchanges(left, right), fa.facts(left), fa.facts(right)
+    for f, g in zip(found.original.tolist(), found.rewrite.tolist(), strict=True):
+        yield fa.KINDS[ours.kind[f]], "exchanged", (int(ours.start[f]), int(ours.end[f])), (int(theirs.start[g]), int(theirs.end[g]))
 
 
 def _of_polarity(left: Batch, right: Batch) -> Iterator[tuple[str, Verdict, _Place, _Place]]:

@@ -146,3 +146,51 @@ def negation(t, x, ours, near, low, high, theirs, hit):  # type: ignore[no-untyp
         hit[0], hit[1], hit[2], hit[3], hit[4] = t, b, begin, end, y
         return True
     return False
+
+
+@kernel
+def _put_off(t, a, b, side):  # type: ignore[no-untyped-def]
+    """What contradicts the negator at term t of the clause ``a:b``: `STILL` after "no longer", `ALREADY` after "not yet" or "has not", else 0."""
+    if t + 1 < b and side.cues[t + 1] & cu.LONGER:
+        return cu.STILL
+    wanted = side.cues[t] & cu.PERFECT or (t > a and side.cues[t - 1] & cu.PERFECT)
+    for k in range(a, b):
+        wanted = wanted or side.cues[k] & cu.YET
+    return cu.ALREADY if wanted else 0
+
+
+@kernel
+def outdated(t, x, low, high, ours, near, theirs, hit):  # type: ignore[no-untyped-def]
+    """Whether "still" or "now" at term t of sentence x, which denies nothing, stands against "no longer", "not yet" or "has not" of a near sentence.
+
+    Two content words must be in both sentences, and the neighbours of x among ``low:high`` must not deny what the near one denies.
+    """
+    said = ours.cues[t] & (cu.STILL | cu.ALREADY)
+    for k in range(ours.sentences[x], ours.sentences[x + 1]):
+        if ours.cues[k] & 3:
+            return False
+    if asks(x, ours):
+        return False
+    for j in range(len(near)):
+        y = near[j]
+        if y < 0 or asks(y, theirs) or shared(ours.sentences[x], ours.sentences[x + 1], ours, y, theirs)[1] < 2:
+            continue
+        denied = -1
+        for k in range(theirs.sentences[y], theirs.sentences[y + 1]):
+            if theirs.cues[k] & said:  # "was not there then and is there now"
+                denied = -1
+                break
+            if theirs.cues[k] & 3 != cu.NO:
+                continue
+            a, b = clause(k, y, theirs)
+            if (
+                _put_off(k, a, b, theirs) == said
+                and not _denies_twice(a, b, theirs.cues)
+                and not _denied_nearby(a, b, theirs, x, low, high, ours)
+            ):
+                denied = k
+        if denied >= 0:
+            _, b = clause(denied, y, theirs)
+            hit[0], hit[1], hit[2], hit[3], hit[4] = t, t + 1, denied, b, y
+            return True
+    return False

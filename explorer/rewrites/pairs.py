@@ -224,7 +224,10 @@ def _joined_on(originals: Corpus, rewrites: Corpus, on: str | tuple[str, str] | 
     for column, corpus, whose in ((pair[0], originals, "originals"), (pair[1], rewrites, "rewrites")):
         if column not in corpus.schema.names:
             raise ColumnNotFoundError.named(
-                column, f"the {whose}", corpus.schema.names, "Name the columns to join on: on=(ORIGINALS' COLUMN, REWRITES' COLUMN), by command --on ORIGINALS=REWRITES"
+                column,
+                f"the {whose}",
+                corpus.schema.names,
+                "Name the columns to join on: on=(ORIGINALS' COLUMN, REWRITES' COLUMN), by command --on ORIGINALS=REWRITES",
             )
     return pair
 

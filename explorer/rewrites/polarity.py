@@ -1,7 +1,8 @@
 """Statements that a rewrite turns round: negation, modality, quantity and opposites, found in sentences that tell the same.
 
 A cue *governs* the content words after it. A flip is a word that both sentences have and that is governed by a cue in one and by no such cue, or by a
-contrary one, in the other. Sentences are matched by their content words, so what is said in altogether other words is not seen.
+contrary one, in the other. Sentences are matched by their content words, so what is said in altogether other words is not seen, but for "has not been
+replaced" against "now".
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from explorer.rewrites import cues as cu
 from explorer.rewrites.align import ALIKE, alignments
 from explorer.rewrites.contraries import graded, opposite, related
 from explorer.rewrites.cues import field
-from explorer.rewrites.negations import exchanged, negation
+from explorer.rewrites.negations import exchanged, negation, outdated
 from explorer.rewrites.statements import side
 
 KINDS = ("negation", "modality", "quantifier", "antonym")
@@ -90,7 +91,10 @@ def _one_way(first, last, low, high, swap, ours, theirs, aligned, near, hit, f, 
         for t in range(ours.sentences[x], ours.sentences[x + 1]):
             if ours.cues[t] == 0:
                 continue
-            if ours.cues[t] & 3 == cu.NO and negation(t, x, ours, near, low, high, theirs, hit):
+            code = ours.cues[t]
+            if (code & 3 == cu.NO and negation(t, x, ours, near, low, high, theirs, hit)) or (
+                code & (cu.STILL | cu.ALREADY) and outdated(t, x, first, last, ours, near, theirs, hit)
+            ):
                 _write(f, NEGATION, x, swap, hit, ours, theirs, out)
                 f += 1
             kind = -1 if swap else _turned(t, x, near, ours, theirs, hit)

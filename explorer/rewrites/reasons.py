@@ -21,7 +21,13 @@ FLAGS = {
     "flag_truncated": "cut off",
     "flag_looping": "goes round in circles",
 }
-WORDS = {"changed": "changed", "flip": "turned round", "added": "invented", "lost": "lost"}  # of what became of a fact, worst first
+WORDS = {
+    "changed": "changed",
+    "exchanged": "exchanged",
+    "flip": "turned round",
+    "added": "invented",
+    "lost": "lost",
+}  # of what became of a fact, worst first
 
 
 def reasons(original: str | None, rewrite: str | None) -> list[str]:

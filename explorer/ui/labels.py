@@ -319,7 +319,7 @@ def _drawn(corpus: Corpus, way: str, settings: tuple[Any, ...], seed: int) -> np
         if not settings[0].strip():
             return np.zeros(0, np.int64)
         with st.spinner("Looking for the nearest documents …"):
-            return by_meaning(corpus, settings[0], QUEUE, within=pool).rows
+            return np.asarray(by_meaning(corpus, settings[0], QUEUE, within=pool).rows, np.int64)
     if way in (RANDOM, HITS):
         return random.choice(pool, min(QUEUE, len(pool)), replace=False) if len(pool) else pool
     if len(pool) > POOL:

@@ -147,7 +147,7 @@ def _said(original: str | None, rewrite: str | None, found: Sequence[Finding], f
     if len(original) + len(rewrite) > MOST_TO_CHECK:
         parts.append(f'<span class="quiet">facts are not marked in texts of more than {short(MOST_TO_CHECK)} characters</span>')
     elif not found:
-        parts.append('<span class="quiet">no fact was lost, added or changed as far as the checks see</span>')
+        parts.append('<span class="quiet">no fact was lost, added, changed or exchanged as far as the checks see</span>')
     keys = (
         '<span class="quiet">J / K: next, previous pair · N / P: next, previous mark · A, X, S: accept, reject, not sure · U: undo</span>'
     )

@@ -123,7 +123,7 @@ def _show(made: Generated) -> None:
                 st.code(document.answer, language=None, wrap_lines=True)
             continue
         words = reasons(document.original, document.rewrite)
-        said = "; ".join(words) if words else "no fact was lost, added or changed as far as the checks see"
+        said = "; ".join(words) if words else "no fact was lost, added, changed or exchanged as far as the checks see"
         st.html(f"<p><b>{escape(said)}</b>{' · cut at the most tokens' if document.cut else ''}</p>")
         diff.draw(document.original, document.rewrite, (f"original {exact(document.row)}", f"rewrite by {made.settings.prompt.name}"), fold=False, key=f"prompt_part_{i}", marks=marks(findings(document.original, document.rewrite)))  # fmt: skip
 

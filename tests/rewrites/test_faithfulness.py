@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,9 @@ import transformers
 
 from explorer.engine.local import score_texts
 from explorer.models.hub import MINILM, resolve
+from explorer.primitives.batch import Batch
 from explorer.rewrites.checks.faithfulness import WEIGHTS, Parts
+from explorer.rewrites.meaning import Side
 from explorer.rewrites.reasons import reasons
 
 MILL = "The old mill near Arvika burned down on 14 May 1911, and nobody was hurt. It had ground 300 kg of rye every day. Erik Nilsson sold the land to Anna Berg."
@@ -78,10 +82,27 @@ def test_errors_of_fact_lower_it_below_the_paraphrase(scores: dict[str, np.ndarr
         assert number[wrong] < number["paraphrase"] - 0.2, wrong
 
 
+def test_an_invented_clause_shows_where_its_sentence_hides_it() -> None:
+    hidden = TOLD.replace("it had milled", "it had milled, to the delight of three travelling jugglers,")
+    found = score([(MILL, TOLD), (MILL, hidden), (MILL, MILL)])
+    drop = {name: found[name][0] - found[name][1] for name in ("weakest_clause", "weakest_supported")}
+    assert drop["weakest_clause"] > 0.2
+    assert drop["weakest_clause"] > 1.5 * max(drop["weakest_supported"], 0)
+    assert found["weakest_clause"][2] == pytest.approx(1, abs=1e-3)
+
+
+def test_clauses_begin_at_signs_and_joining_words_counted_in_characters() -> None:
+    text = "Der Müller, der Mühlen baute, ging. She sang — and (so) danced; 我们，留下。"
+    _, _, clauses = Side(Batch.of(["x", text])).begins(1)
+    assert [text[a:b].strip() for a, b in pairwise([*clauses.tolist(), len(text)])] == [
+        "Der Müller", ", der Mühlen baute", ", ging.", "She sang", "—", "and", "(", "so", ") danced", "; 我们", "，留下。",
+    ]  # fmt: skip
+
+
 def test_a_copy_is_one_however_it_is_broken_into_lines_and_nothing_is_undefined() -> None:
     scores_ = score([(MILL, MILL), (MILL, MILL.replace(" ", "\n", 3)), (MILL, ""), (None, TOLD), (MILL, None), ("", "")])
     assert scores_["faithfulness"][:2].tolist() == [1.0, 1.0]
-    for name in (*PARTS, "meaning_cosine", "faithfulness", "bertscore_f1", "meaning_truncated"):
+    for name in (*PARTS, "weakest_clause", "meaning_cosine", "faithfulness", "bertscore_f1", "meaning_truncated"):
         assert np.isnan(scores_[name][2:]).all(), name
 
 

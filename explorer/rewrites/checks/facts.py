@@ -7,6 +7,7 @@ import numpy as np
 from explorer.primitives.batch import Batch
 from explorer.registry import Columns, Signal, check
 from explorer.rewrites import compare as cp
+from explorer.rewrites import exchanges as ex
 from explorer.rewrites import facts as fa
 
 KINDS: dict[str, tuple[np.int64, ...]] = {
@@ -26,7 +27,9 @@ _WHAT = {
     "quotes": "quotations of three words or more",
     "facts": "facts of all kinds",
 }
-_ODD = "A value counts as kept wherever it stands in the other text, so that two facts that change places are not seen."
+EXCHANGED = ("numbers", "dates", "names", "facts")  # what is counted where it stands in another's place
+_ODD = "A value counts as kept wherever it stands in the other text; two that change places are counted as exchanged."
+_PLACES = "Seen only beside words that both texts have, in sentences that tell the same; texts of more than 256 facts are not looked at. Of verbs that go both ways (to meet, to marry) the exchange is no error."
 _MISLEADS = {
     "numbers": "Percentages said as fractions, miles as kilometres and sums are changes; list, section and question numbers are no facts. One and two in words, "
     "ordinals first and second, twice, half and a unit with a or few count only when they stand for a changed one. A bare number is kept by the same number with "
@@ -45,7 +48,7 @@ _MISLEADS["facts"] = " ".join(_MISLEADS[kind] for kind in ("numbers", "names"))
 def _signals(name: str) -> list[Signal]:
     what, odd = _WHAT[name], _MISLEADS[name]
     of = "facts" if name == "facts" else f"{name} ({what})"
-    return [
+    signals = [
         Signal(
             f"{name}_kept_frac",
             f"fraction of the original's {name}",
@@ -67,21 +70,28 @@ def _signals(name: str) -> list[Signal]:
             f"Pairs of a lost and an added fact of one kind in the same place ({what}): the same words or unit near them, or sentences that tell the same.",
             "lower_is_better", (0.0, None), "int64", f"At most 64 of a kind in a text are paired; the others stay lost and added. {odd}",
         ),
+        Signal(
+            f"{name}_exchanged", name,
+            f"Places in which the original has one of its {name} and the rewrite another that the original has too: the same word beside it, or denied where the other is denied.",
+            "lower_is_better", (0.0, None), "int64", _PLACES,
+        ),
     ]  # fmt: skip
+    return signals if name in EXCHANGED else signals[:-1]
 
 
 @check(
-    version=1,
+    version=2,
     source="ours, after the numbers, dates, links and capitalised names that rewriting pipelines count as kept, lost and added",
     signals=[signal for name in (*KINDS, "facts") for signal in _signals(name)],
 )
 def facts(original: Batch, rewrite: Batch) -> Columns:
-    """Facts kept, lost, added and changed: numbers, dates, names, links, code and quotations, compared by value and not by letter."""
+    """Facts kept, lost, added, changed and exchanged: numbers, dates, names, links, code and quotations, compared by value and not by letter."""
     found = cp.compared(original, rewrite)
     ours, theirs = fa.facts(original), fa.facts(rewrite)
     kept, lost, changed = (_count(ours, found.original, verdict) for verdict in (cp.KEPT, cp.GONE, cp.CHANGED))
     unsure = _count(ours, np.where(ours.flags & (fa.FAINT | fa.REPEATED), found.original, cp.UNCOUNTED), cp.CHANGED)
     added = _count(theirs, found.rewrite, cp.GONE)
+    exchanged = _by_kind(ex.exchanges(original, rewrite))
     columns: dict[str, np.ndarray] = {}
     for name, kinds in {**KINDS, "facts": tuple(np.arange(len(fa.KINDS)))}.items():
         of = np.array(kinds)
@@ -91,11 +101,18 @@ def facts(original: Batch, rewrite: Batch) -> Columns:
         columns[f"{name}_lost"] = gone
         columns[f"{name}_added"] = added[:, of].sum(1)
         columns[f"{name}_changed"] = became
+        if name in EXCHANGED:
+            columns[f"{name}_exchanged"] = exchanged[:, of].sum(1)
     return columns
 
 
 def _count(found: fa.Facts, verdicts: np.ndarray, verdict: int) -> np.ndarray:
     """How many facts of each document and kind have a verdict, int64 [n, kinds]."""
+    return _by_kind(found, verdicts == verdict)
+
+
+def _by_kind(found: fa.Facts | ex.Exchanges, chosen: np.ndarray | slice = slice(None)) -> np.ndarray:
+    """How many of each document and kind there are, int64 [n, kinds]."""
     n, kinds = len(found.offsets) - 1, len(fa.KINDS)
     place = np.repeat(np.arange(n), np.diff(found.offsets)) * kinds + found.kind
-    return np.bincount(place[verdicts == verdict], minlength=n * kinds).reshape(n, kinds)
+    return np.bincount(place[chosen], minlength=n * kinds).reshape(n, kinds)

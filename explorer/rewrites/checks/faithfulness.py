@@ -12,6 +12,7 @@ from explorer.primitives import terms as tm
 from explorer.primitives.batch import Batch
 from explorer.registry import Columns, Signal, check
 from explorer.rewrites import compare as cp
+from explorer.rewrites import exchanges as ex
 from explorer.rewrites import facts as fa
 from explorer.rewrites import polarity as po
 from explorer.rewrites.copying import copying
@@ -35,7 +36,7 @@ def _sigma(z: np.ndarray | float) -> np.ndarray:
 
 _BEST, _WORST = (float(_sigma(INTERCEPT + found * (WEIGHTS["meaning kept"] + WEIGHTS["meaning supported"]))) for found in (1.0, STRANGERS))
 
-_READ = "One swapped number in a thousand words lowers it by 0.1: read the counts of facts beside it. A reversal of roles, of all and some, of may and must is hardly seen. An English encoder: indicative elsewhere."
+_READ = "One swapped number in a thousand words lowers it by 0.1: read the counts of facts beside it. A reversal of roles in other words, of all and some, of may and must is hardly seen. An English encoder: indicative elsewhere."
 _TOKENS = "A preamble or a heading that was added counts as unsupported, list numbers and markup too."
 _SENTENCE = "A sentence that only leads over to the next is easily the weakest one; the encoder reads English best."
 _PLAIN = "Of the last layer of the encoder named, without idf and rescaling; figures published for other encoders are on other scales."
@@ -83,15 +84,16 @@ def _signal(name: str, unit: str, about: str, misleads: str) -> Signal:
 
 
 @check(
-    version=1,
+    version=2,
     source="ours, fitted to human ratings of simplifications and paraphrases (docs/rewrites.md); tokens are matched as by BERTScore (Zhang et al. 2020, arXiv:1904.09675)",
     signals=[
-        _signal("faithfulness", "0 to 1", "Whether the rewrite says what the original says, from all that follows, numbers and names lost and added, statements turned round and word order: from 0.8 on a reader calls it faithful, below 0.5 unfaithful, below 0.1 it is another text.", _READ),
+        _signal("faithfulness", "0 to 1", "Whether the rewrite says what the original says, from all that follows, numbers and names lost, added and exchanged, statements turned round and word order: from 0.8 on a reader calls it faithful, below 0.5 unfaithful, below 0.1 it is another text.", _READ),
         _signal("meaning_cosine", "cosine", "Cosine of both texts' mean token states.", "Texts on one subject are near each other whatever they say of it."),
         _signal("meaning_kept", "0 to 1", "How near the original's tokens find one in the rewrite: 1 less the root mean square of 1 minus the cosine.", _TOKENS),
         _signal("meaning_supported", "0 to 1", "How near the rewrite's tokens find one in the original.", _TOKENS),
         _signal("weakest_kept", "cosine", "The original's sentence that the rewrite has least of: its tokens' mean cosine with the nearest.", _SENTENCE),
         _signal("weakest_supported", "cosine", "The rewrite's sentence that the original has least of.", _SENTENCE),
+        _signal("weakest_clause", "cosine", "The rewrite's clause that the original has least of: a short invention in a long sentence lowers it.", "Clauses are what stands between commas, other signs and words such as and, but, which (English); an aside that was reworded is easily the weakest one."),
         _signal("bertscore_recall", "cosine", "Mean cosine of the original's tokens with the nearest of the rewrite.", _PLAIN),
         _signal("bertscore_precision", "cosine", "Mean cosine of the rewrite's tokens with the nearest of the original.", _PLAIN),
         _signal("bertscore_f1", "cosine", "Harmonic mean of both.", _PLAIN),
@@ -137,6 +139,7 @@ def faithfulness(
         "meaning_supported": found.supported,
         "weakest_kept": found.weakest_kept,
         "weakest_supported": found.weakest_supported,
+        "weakest_clause": found.weakest_clause,
         "bertscore_recall": found.recall,
         "bertscore_precision": found.precision,
         "bertscore_f1": f1,
@@ -149,8 +152,12 @@ def parts(original: Batch, rewrite: Batch, found: Meaning) -> Parts:
     ours, theirs, compared = fa.facts(original), fa.facts(rewrite), cp.compared(original, rewrite)
     numbers, names = (fa.NUMBER, fa.DATE, fa.TIME), (fa.NAME,)
 
-    def faults(facts: fa.Facts, verdicts: np.ndarray, kinds: tuple[np.int64, ...]) -> np.ndarray:
-        return _count(facts, np.isin(facts.kind, kinds) & (verdicts >= cp.GONE))  # a changed one is lost and added
+    exchanged = ex.exchanges(original, rewrite)
+
+    def faults(facts: fa.Facts, verdicts: np.ndarray, elsewhere: np.ndarray, kinds: tuple[np.int64, ...]) -> np.ndarray:
+        wrong = verdicts >= cp.GONE
+        wrong[elsewhere] = True
+        return _count(facts, np.isin(facts.kind, kinds) & wrong)  # a changed or exchanged one is lost and added
 
     def all_of(facts: fa.Facts, kinds: tuple[np.int64, ...]) -> np.ndarray:
         return _count(facts, np.isin(facts.kind, kinds) & ((facts.flags & (fa.FAINT | fa.REPEATED)) == 0))
@@ -162,10 +169,10 @@ def parts(original: Batch, rewrite: Batch, found: Meaning) -> Parts:
         found.weakest_kept,
         found.weakest_supported,
         words.scrambled / np.maximum(words.rewrite - 1, 1),
-        faults(theirs, compared.rewrite, numbers),
-        faults(ours, compared.original, numbers),
-        faults(theirs, compared.rewrite, names),
-        faults(ours, compared.original, names),
+        faults(theirs, compared.rewrite, exchanged.rewrite, numbers),
+        faults(ours, compared.original, exchanged.original, numbers),
+        faults(theirs, compared.rewrite, exchanged.rewrite, names),
+        faults(ours, compared.original, exchanged.original, names),
         np.diff(po.flips(original, rewrite).offsets),
         (all_of(ours, numbers), all_of(theirs, numbers)),
         (all_of(ours, names), all_of(theirs, names)),

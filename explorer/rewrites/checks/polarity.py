@@ -12,7 +12,7 @@ _ENGLISH = "Only what both texts say in the same words is compared, sentence by 
 _SIGNALS = {
     "negation": (
         "negation_flips",
-        "Words or clauses that are negated (not, no, never, nothing, without) in one text and not in the other, where the sentences tell the same.",
+        'Words or clauses that are negated (not, no, never, nothing, without) in one text and not in the other, where the sentences tell the same; "no longer", "not yet" and "has not" against "still" and "now".',
         f"Negation by other means (unless, instead of, fails to, un-) counts as negation on the other side. English, and the negators of six other languages. {_ENGLISH}",
     ),
     "modality": (
@@ -34,7 +34,7 @@ _SIGNALS = {
 
 
 @check(
-    version=1,
+    version=2,
     source="ours",
     signals=[
         Signal(name, "flips", about, "lower_is_better", (0.0, None), "int64", misleads) for name, about, misleads in _SIGNALS.values()
