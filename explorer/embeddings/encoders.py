@@ -119,7 +119,8 @@ def is_static(folder: Path) -> bool:
 
 
 _lock = threading.Lock()
-_NO_MODEL = devices.Device("cpu", "cpu", "float32", "CPU")  # static vectors run none: asking torch for a device would take seconds to load it
+# Static vectors run no model: to ask torch for a device would take the seconds that it takes to load.
+_NO_MODEL = devices.Device("cpu", "cpu", "float32", "CPU")
 
 
 @lru_cache(maxsize=2)
