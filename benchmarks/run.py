@@ -78,7 +78,7 @@ def main() -> None:
             "embedding": ("Embedding against plain encode", "embedding.py", *files),
             "duplicates": ("Near-duplicates from text to groups", "duplicates.py", *files, *peers),
             "pairs": ("Checks of rewrites", "pairs.py", *files),
-            "export": ("Exports of tokens", "export.py", *files),
+            "export": ("Exports", "export.py", *files),
             "search": ("Search by meaning over a million vectors", "semantic_search.py"),
             "map": ("The map in a browser", "map.py"),
         }

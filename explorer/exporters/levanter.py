@@ -56,14 +56,15 @@ def levanter(
         folder: an empty folder.
         root: where source files are looked for first.
         batch_size: sequences a training step; with the length it turns tokens into steps. Several stages need it.
-        sequence_length: tokens a sequence; None: the manifest's.
+        sequence_length: tokens a sequence in the whole run; None: that of all stages, or where they differ the manifest's.
         tokenizer: the trainer's, a name or path; None: the one the manifest counted with.
         block_size: sequences in which the mix is exact; None: 2048, or what fits the stages.
         shuffle: whether levanter shuffles each source; without it sequences come in the order of the files.
         rows_per_file: None: files of about 256 MB of uncompressed text.
 
     """
-    length = sequence_length if sequence_length is not None else manifest.sequence_length
+    lengths = list(dict.fromkeys(stage.sequence_length or manifest.sequence_length for stage in manifest.stages))
+    length = sequence_length if sequence_length is not None else lengths[0] if len(lengths) == 1 else manifest.sequence_length
     whole_numbers(batch_size=batch_size, sequence_length=length, block_size=block_size)
     several = len(manifest.stages) > 1
     if several and (batch_size is None or length is None):
@@ -87,9 +88,17 @@ def levanter(
         "" if named else "Levanter takes gpt2's tokenizer where none is named.",
         "Levanter keeps the tokens in cache/, under the manifest's hash.",
     )
-    return _losses(
+    found = _losses(
         manifest, written, plan, block, batch_size, None if batch_size is None or length is None else batch_size * length, named, shuffle
     )
+    if length is not None:
+        asked = ", ".join(str(of or "none") for of in lengths)
+        found["sequence_length"] = (
+            Loss("sequence_length", "exact", "train_seq_len")
+            if len(lengths) == 1
+            else Loss("sequence_length", "dropped", f"levanter has one length for the whole run: {length}; the stages ask for {asked}")
+        )
+    return found.values()
 
 
 def realised(weights: Mapping[str, float], block: int) -> dict[str, int]:
@@ -230,7 +239,7 @@ def _losses(
     tokens_a_step: int | None,
     tokenizer: str | None,
     shuffle: bool,
-) -> Iterable[Loss]:
+) -> dict[str, Loss]:
     found = losses(manifest, written)
     furthest = max(_rounding(step.weights, block) for step in plan)
     if batch is not None and plan[-1].steps is not None:
@@ -254,9 +263,8 @@ def _losses(
         if len(plan) > 1:
             starts = ", ".join(str(step.start) for step in plan)
             found["stages"] = Loss("stages", "exact", f"by training step: they begin at {starts}")
-        found["sequence_length"] = Loss("sequence_length", "exact", "train_seq_len")
     if tokenizer:
         found["tokenizer"] = Loss("tokenizer", "exact", f"data.tokenizer is {tokenizer}")
     else:
         found["tokenizer"] = Loss("tokenizer", "dropped", "none is named: levanter takes gpt2's unless --data.tokenizer says another")
-    return found.values()
+    return found

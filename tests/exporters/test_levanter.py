@@ -50,6 +50,16 @@ def test_stages_become_steps_that_begin_with_blocks(corpora, staged, tmp_path) -
     assert f"begin at 0, {start}" in report.loss.of("stages").reason
 
 
+@pytest.mark.parametrize(("lengths", "train", "how"), [((8, 8), 8, "exact"), ((None, 8), 11, "dropped")])
+def test_one_length_holds_for_the_whole_run(corpora, tmp_path, lengths, train, how) -> None:
+    stages = [{"name": f"s{i}", "epochs": {"web": 1, "code": 1}, "sequence_length": length} for i, length in enumerate(lengths)]
+    mix(corpora, stages=stages, sequence_length=11, out=tmp_path / "m")
+    lost = export(tmp_path / "m", to="levanter", out=tmp_path / "e", batch_size=2).loss.of("sequence_length")
+    assert said(tmp_path / "e")["train_seq_len"] == train
+    assert lost.how == how
+    assert how == "exact" or lost.reason.endswith("for the whole run: 11; the stages ask for 11, 8")
+
+
 def test_one_stage_needs_nothing_and_says_what_is_left_open(corpora, tmp_path) -> None:
     mix(corpora, out=tmp_path / "m")
     report = export(tmp_path / "m", to="levanter", out=tmp_path / "e")

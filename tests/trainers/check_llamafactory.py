@@ -4,6 +4,7 @@ Run it in an environment without torchvision; an empty torchaudio stands in, whi
 """
 
 import importlib.machinery
+import json
 import os
 import sys
 import tempfile
@@ -20,8 +21,9 @@ try:
 except Exception:
     sys.modules["torchaudio"] = types.ModuleType("torchaudio")
     sys.modules["torchaudio"].__spec__ = importlib.machinery.ModuleSpec("torchaudio", None)
+import pyarrow.parquet as pq
 import yaml
-from counting import Read
+from counting import Read, owners
 from llamafactory.data.data_utils import merge_dataset
 from llamafactory.data.loader import _load_single_dataset
 from llamafactory.data.parser import get_dataset_list
@@ -42,9 +44,12 @@ for name in names:
     sets = [_load_single_dataset(of, model, data, training) for of in get_dataset_list(data.dataset, data.dataset_dir)]
     merged = merge_dataset(sets, data, seed=rest["seed"])
     stage = Path(name).stem.removeprefix("llamafactory").removeprefix("-") or "all"
+    files = [json.loads(Path("dataset_info.json").read_text())[of]["file_name"] for of in given["dataset"].split(",")]
+    tables = [pq.read_table(file, columns=["text", "source"]).to_pylist() for file in files]
+    owner = owners((row["text"], row["source"]) for table in tables for row in table)
     for row in merged:
         text = row["_prompt"][0]["content"]
-        read.add(stage, text.split()[0], text)
+        read.add(stage, owner[text], text)
     said[stage] = {"disable_shuffling": tuning.disable_shuffling, "packing": data.packing, "cutoff_len": data.cutoff_len}
 sys.stdout = out
 sys.exit(read.report({"llamafactory": version("llamafactory")}, said=said))

@@ -2,7 +2,7 @@
 
 Needs ``torch`` and ``megatron-core==0.16.1`` in the environment it runs in, nothing else of this repository::
 
-    python tests/trainers/check_megatron.py EXPORT_FOLDER [--sequence-length 64] [--samples 1000]
+    python tests/trainers/check_megatron.py EXPORT_FOLDER [LENGTH] [--samples 1000]
 
 ``share`` is of the form ``blend.txt``, ``share of per_split`` of ``per_split.json``.
 """
@@ -56,7 +56,7 @@ def main() -> int:
     """Count every stage."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("folder", type=Path)
-    arguments.add_argument("--sequence-length", type=int, default=64)
+    arguments.add_argument("length", type=int, nargs="?", default=64)
     arguments.add_argument("--samples", type=int, default=1000)
     given = arguments.parse_args()
     os.chdir(given.folder)
@@ -75,12 +75,12 @@ def main() -> int:
         assert get_blend_from_list(args[1:-2]) == blend == per_split[0], "the three forms differ"
         found = {}
         for form, data in (
-            ("blend", build(blend, None, given.sequence_length, given.samples)),
-            ("per_split", build(None, per_split, given.sequence_length, given.samples)),
+            ("blend", build(blend, None, given.length, given.samples)),
+            ("per_split", build(None, per_split, given.length, given.samples)),
         ):
             which = np.asarray(data.dataset_index) if hasattr(data, "dataset_index") else np.zeros(len(data), np.int64)
             found[form] = np.bincount(which, minlength=len(parts)) / len(which)
-            assert len(data[0]["tokens"]) == given.sequence_length
+            assert len(data[0]["tokens"]) == given.length
         for i, part in enumerate(parts):
             held = IndexedDataset(part["stem"])
             assert len(held.document_indices) - 1 == part["documents"], part

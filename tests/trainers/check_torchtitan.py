@@ -1,7 +1,6 @@
 """Read an export with torchtitan's own text loader, packed: ``check_torchtitan.py EXPORT [LENGTH]`` (torchtitan==0.3.0, CPU).
 
-The tokenizer gives every word its source's number: a document's first word is its source's name. ``share early`` is of the first 1,000
-sequences.
+The tokenizer gives every text its source's number, as often as the text has tokens. ``share early`` is of the first 1,000 sequences.
 """
 
 import os
@@ -11,7 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from counting import report
+import pyarrow.parquet as pq
+from counting import Read, owners, report
 
 scratch = tempfile.TemporaryDirectory()
 os.environ["HF_DATASETS_CACHE"] = scratch.name
@@ -28,23 +28,22 @@ class Words:
 
     bos_id, eos_id = 0, 0
 
-    def __init__(self):
-        self.names = ["end"]
+    def __init__(self, texts):
+        self.owner, self.size = owners(texts), Read().size
+        self.names = ["end", *sorted(set(self.owner.values()))]
 
     def encode(self, text, add_bos=True, add_eos=True):
-        words = text.split()
-        if words[0] not in self.names:
-            self.names.append(words[0])
-        return [0, *([self.names.index(words[0])] * len(words)), 0]
+        return [0, *([self.names.index(self.owner[text])] * round(self.size(text))), 0]
 
 
 said = {}
 for stage in torchtitan_mix.MIX["stages"]:
-    words = Words()
+    tables = [pq.read_table(file, columns=["text", "source"]).to_pylist() for file in sorted((export / stage["folder"]).glob("*.parquet"))]
+    words = Words((row["text"], row["source"]) for table in tables for row in table)
     config = torchtitan_mix.dataloader(stage["name"])
     loader = HuggingFaceTextDataLoader(config, dp_world_size=1, dp_rank=0, tokenizer=words, seq_len=length, local_batch_size=1)
-    rows = [np.bincount(batch["input"].numpy().ravel(), minlength=16) for batch, _ in loader]
-    counts = np.array(rows)[:, 1 : len(words.names)]
+    rows = [np.bincount(batch["input"].numpy().ravel(), minlength=len(words.names)) for batch, _ in loader]
+    counts = np.array(rows)[:, 1:]
     shares, early = counts.sum(0) / counts.sum(), counts[:1000].sum(0) / counts[:1000].sum()
     said[stage["name"]] = {
         name: {"share": round(float(shares[i]), 6), "share early": round(float(early[i]), 6), "tokens": int(counts[:, i].sum())}

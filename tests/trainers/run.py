@@ -1,9 +1,10 @@
-"""Load exports of small mixes with each trainer's own code and compare what comes out with the manifests: ``make test-trainers``.
+"""Load exports with each trainer's own code and compare what comes out with the manifests: ``make test-trainers``.
 
-Three sources, web, code and math, whose documents differ in length, are mixed twice: in one stage and in two. Every exporter writes both;
-the trainer's check script (``check_X.py EXPORT``) reads them in an environment of its own, which is made first under ``.trainers/``. Shares
-must be the manifest's to 0.005, or to what the exporter's own loss report admits where that is more; documents and their order are compared
-where the trainer tells documents apart. Prints a Markdown table. Exit code 1 when anything is off, or an environment cannot be made.
+Without MANIFEST three sources, web, code and math, whose documents differ in length, are mixed twice: in one stage and in two. A manifest of
+yours is taken instead where it names its tokenizer and sequence length. Every exporter writes its files; the trainer's check script
+(``check_X.py EXPORT``) reads them in an environment of its own, which is made first under ``.trainers/``. Shares must be the manifest's to
+0.005, or, counted in sequences, to what the exporter's own loss report admits where that is more; documents, their texts and their order are
+compared where the trainer tells documents apart. Prints a Markdown table. Exit code 1 when anything is off, or an environment cannot be made.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from expected import expected
 import explorer as ex
 from explorer.errors import ExplorerError
 from explorer.exporters.base import LossReport, exporters
+from explorer.manifest.model import Stage
 
 HERE = Path(__file__).resolve().parent
 ENVIRONMENTS = HERE.parents[1] / ".trainers"
@@ -106,6 +108,7 @@ class NotRun(Exception):
 def main() -> int:
     """Run the trainers that are asked for."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("manifest", nargs="?", metavar="MANIFEST", help="a manifest of yours, or its folder")
     arguments.add_argument("--only", default="", help="names of exporters, with commas between them")
     arguments.add_argument("--environments", type=Path, help="folder of environments that exist: NAME/bin/python; none is made")
     given = arguments.parse_args()
@@ -116,8 +119,12 @@ def main() -> int:
     failed, skipped = [], []
     with tempfile.TemporaryDirectory() as scratch:
         place = Path(scratch)
-        manifests = mixes(place)
-        promised = {name: expected(manifest).stages() for name, manifest in manifests.items()}
+        manifests = mixes(place) if given.manifest is None else yours(given.manifest)
+        emitted = {name: expected(manifest) for name, manifest in manifests.items()}
+        promised = {name: texts.stages() for name, texts in emitted.items()}
+        os.environ["TEXT_TOKENS"] = str(place / "tokens.json")
+        sizes = {text: size for texts in emitted.values() for text, size in texts.tokens.items()}
+        (place / "tokens.json").write_text(json.dumps(sizes), encoding="utf-8")
         print_head(manifests)
         for name in names:
             try:
@@ -157,6 +164,22 @@ def mixes(place: Path) -> dict[str, ex.Manifest]:
         corpora[name] = ex.open_corpus(place / f"{name}.parquet", workspace=place / "workspace")
     common: dict[str, Any] = {"order": "shuffled", "seed": 1, "sequence_length": LENGTH, "tokenizer": str(named)}
     return {name: ex.mix(corpora, stages=stages, name=name, out=place / f"mix-{name}", **common) for name, stages in MIXES.items()}
+
+
+def yours(path: str) -> dict[str, ex.Manifest]:
+    """A manifest that was made elsewhere, by its name.
+
+    Raises:
+        SystemExit: it cannot be read, or trainers cannot be compared on it.
+
+    """
+    try:
+        manifest = ex.read_manifest(path)
+    except ExplorerError as error:
+        sys.exit(str(error))
+    if manifest.tokenizer.model is None or manifest.sequence_length is None:
+        sys.exit(f"{path} names no tokenizer or no sequence length. Trainers need both. Set them and mix again.")
+    return {manifest.name: manifest}
 
 
 def environment(name: str, existing: Path | None) -> Path:
@@ -199,15 +222,20 @@ def check(name: str, python: Path, manifests: Mapping[str, ex.Manifest], promise
     problems: list[str] = []
     cells: list[str] = []
     compared: set[str] = set()
-    allowed = furthest = 0.0
+    allowed = furthest = from_asked = 0.0
     options = dict(TRAINERS[name].options)
     if name == "open-lm":
+        if "one" not in manifests:
+            raise NotRun("its check knows the sources of the small mixes by their words")
         options["tokenizer"] = manifests["one"].tokenizer.name
     for mix, manifest in manifests.items():
         out = place / f"{name}-{mix}"
         loss = ex.export(manifest, to=name, out=out, **options).loss
-        tolerance = max(TOLERANCE, loss.of("weight").number or 0.0)
-        found = read(name, python, out)
+        found = read(name, python, out, manifest.sequence_length or LENGTH)
+        admitted = loss.of("weight").number or 0.0
+        tolerance = (
+            max(TOLERANCE, admitted) if found["unit"] == "sequences" else TOLERANCE
+        )  # of texts it is what the manifest itself is off
         problems += [f"{mix}: {wrong}" for wrong in found["wrong"]]
         if len(found["stages"]) != len(manifest.stages):
             problems.append(f"{mix}: {len(found['stages'])} stages were read, not {len(manifest.stages)}")
@@ -228,18 +256,20 @@ def check(name: str, python: Path, manifests: Mapping[str, ex.Manifest], promise
                 f"{of}: {key} of {s} is off by {by:.4f}, more than {tolerance:.4f}" for (s, key), by in off.items() if by > tolerance
             ]
             furthest, allowed = max(furthest, *off.values()), max(allowed, tolerance)
+            from_asked = max(from_asked, *(abs(sources[source]["share"] - share) for source, share in asked_shares(stage).items()))
             cells.append(" / ".join(f"{sources[source]['share']:.4f}" for source in asked))
             more, kinds = documents(sources, promised[mix][stage.name], loss)
             problems += [f"{of}: {problem}" for problem in more]
             compared |= kinds
     versions = ", ".join(f"{package} {version}" for package, version in found["versions"].items())
-    checked = " and ".join(sorted(compared)) or "–"
-    print("|", " | ".join([f"`{name}`", versions, *cells, found["unit"], f"{furthest:.4f}", f"{allowed:.4f}", checked]), "|", flush=True)
+    checked = ", ".join(key for key in ("documents", "texts", "order") if key in compared) or "–"
+    numbers = [f"{number:.4f}" for number in (furthest, allowed, from_asked)]
+    print("|", " | ".join([f"`{name}`", versions, *cells, found["unit"], *numbers, checked]), "|", flush=True)
     return problems
 
 
-def read(name: str, python: Path, export: Path) -> dict[str, Any]:
-    """What a check script printed.
+def read(name: str, python: Path, export: Path, length: int) -> dict[str, Any]:
+    """What a check script printed of an export; ``length`` is for those whose files do not say it.
 
     Raises:
         ValueError: it failed without saying what it read.
@@ -247,7 +277,8 @@ def read(name: str, python: Path, export: Path) -> dict[str, Any]:
     """
     script = HERE / f"check_{name.replace('-', '_')}.py"
     variables = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run([str(python), str(script), str(export)], capture_output=True, text=True, timeout=LONGEST, env=variables)
+    line = [str(python), str(script), str(export), str(length)]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=LONGEST, env=variables)
     try:
         found: dict[str, Any] = json.loads(done.stdout[done.stdout.index("{\n") :])
     except ValueError as error:
@@ -256,10 +287,10 @@ def read(name: str, python: Path, export: Path) -> dict[str, Any]:
 
 
 def documents(sources: Mapping[str, Any], promised: Mapping[str, Any], loss: LossReport) -> tuple[list[str], set[str]]:
-    """Problems with documents and their order, and which of the two could be compared."""
+    """Problems with documents, their texts and their order, and which of these could be compared."""
     problems, compared = [], set()
-    for key, field_ in (("documents", "repeat"), ("order", "order")):
-        if loss.of(field_).how != "exact":
+    for key, fields in (("documents", ["repeat"]), ("texts", ["selection", "repeat"]), ("order", ["selection", "order"])):
+        if any(loss.of(of).how != "exact" for of in fields):
             continue
         for source, said in sources.items():
             if key in said:
@@ -269,19 +300,27 @@ def documents(sources: Mapping[str, Any], promised: Mapping[str, Any], loss: Los
     return problems, compared
 
 
+def asked_shares(stage: Stage) -> dict[str, float]:
+    """Share of a stage's tokens that each source was to have: by weights where all have one, else by the tokens that amounts come to."""
+    weights = {c.source: c.given.weight for c in stage.components}
+    sizes = {c.source: c.resolved.target_tokens or c.resolved.tokens for c in stage.components}
+    said = {source: weight or 0.0 for source, weight in weights.items()} if None not in weights.values() else sizes
+    return {source: size / sum(said.values()) for source, size in said.items()}
+
+
 def print_head(manifests: Mapping[str, ex.Manifest]) -> None:
     """The table's first rows: what was asked for, and what the manifests hold, whose documents are whole."""
     stages = [(mix, stage) for mix, manifest in manifests.items() for stage in manifest.stages]
-    asked = [" / ".join(f"{share:.4f}" for share in stage["weights"].values()) for plan in MIXES.values() for stage in plan]
+    asked = [" / ".join(f"{share:.4f}" for share in asked_shares(stage).values()) for _, stage in stages]
     held = [" / ".join(f"{c.resolved.weight or 0.0:.4f}" for c in stage.components) for _, stage in stages]
     print(
         "| exporter | read with |",
         " | ".join(f"{mix}: {stage.name}" for mix, stage in stages),
-        "| counted in | furthest | allowed | equal |",
+        "| counted in | furthest | allowed | from asked | equal |",
     )
-    print("|---" * (6 + len(stages)), "|", sep="")
-    print("| *asked* | |", " | ".join(asked), "| | | | |")
-    print("| *manifest* | |", " | ".join(held), "| tokens | | | |", flush=True)
+    print("|---" * (7 + len(stages)), "|", sep="")
+    print("| *asked* | |", " | ".join(asked), "| | | | | |")
+    print("| *manifest* | |", " | ".join(held), "| tokens | | | | |", flush=True)
 
 
 if __name__ == "__main__":
