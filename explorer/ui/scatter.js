@@ -533,7 +533,7 @@ class Scatter {
     stage.onpointermove = (e) => this.move(e);
     stage.onpointerup = (e) => this.up(e);
     stage.onpointercancel = (e) => this.up(e, true);
-    stage.onpointerleave = () => this.point(null);
+    stage.onpointerleave = () => { this.pointer = null; this.point(null); };
     stage.ondblclick = () => { clearTimeout(this.clicking); this.home(); };
     stage.onkeydown = (e) => this.key(e);
     stage.onfocus = () => { this.keyboard = stage.matches(":focus-visible"); this.overlay(); };
@@ -902,6 +902,7 @@ class Scatter {
     if (!this.meeting.layers.points) return;
     if (this.root.dataset.ready !== "1") this.root.dataset.readyMs = String(Math.round(performance.now() - this.started));
     this.root.dataset.ready = "1";
+    this.find(); // the pointer may have been there before the points
     this.meeting.tell?.(this.pointsStamp);
     if (this.grid && !this.grid.started) {
       this.grid.started = true;
@@ -1177,12 +1178,15 @@ class Scatter {
     this.pointer = [px, py];
     this.looking ||= requestAnimationFrame(() => {
       this.looking = 0;
-      if (this.pointer && !this.pointers.size) this.point(this.nearest(...this.pointer)[0] ?? null);
+      this.find();
     });
   }
 
+  find() {
+    if (this.pointer && !this.pointers.size) this.point(this.nearest(...this.pointer)[0] ?? null);
+  }
+
   point(i) {
-    if (i === null) this.pointer = null;
     if (i === (this.hover ?? null)) return;
     this.hover = i;
     this.root.dataset.hover = i === null ? "" : String(i);
@@ -1194,11 +1198,15 @@ class Scatter {
   }
 
   // Ask for the documents around the pointer together, so that the next one pointed at is there already.
-  ask(i) {
+  ask(i, times = DELIVERIES) {
+    clearTimeout(this.asking);
+    if (this.closed || this.hover !== i || !times) return;
     const around = this.pointer ? this.nearest(...this.pointer, 12, 3 * REACH) : [];
     const wanted = [...new Set([i, ...around])].filter((j) => !this.meeting.cards.has(`${this.pointsStamp}:${j}`));
-    this.unasked = this.meeting.ask ? null : i; // asked when there is someone to ask
-    if (wanted.length) this.meeting.ask?.(this.pointsStamp, wanted);
+    this.unasked = this.meeting.ask ? null : i; // until there is someone to ask
+    if (!wanted.includes(i)) return;
+    this.meeting.ask?.(this.pointsStamp, wanted);
+    this.asking = setTimeout(() => this.ask(i, times - 1), PATIENCE); // Streamlit may have been about to run something else
   }
 
   answered() {
