@@ -28,7 +28,7 @@ def body() -> None:
         answer("Nothing: no source is chosen yet.")
     elif pending:
         answer(f"Counting {', '.join(escape(n) for n in counts if n not in ready)} …")
-        watch(*pending)
+        watch(*pending, caption=lambda: mixing.how_far(counts))
     elif found is not None:
         answer(mixing.answer(found))
     else:

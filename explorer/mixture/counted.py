@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from explorer.mixture.model import NAME
 from explorer.mixture.orders import arrange, parse_order
 from explorer.mixture.tokens import count
 from explorer.selection.selection import Selection, select
+
+if TYPE_CHECKING:
+    from explorer.engine.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -96,12 +100,15 @@ class Counted:
         return chosen[arrange(asked, values, random)]
 
 
-def count_sources(sources: Mapping[str, Selection | Corpus], tokenizer: str | None = None) -> dict[str, Counted]:
+def count_sources(
+    sources: Mapping[str, Selection | Corpus], tokenizer: str | None = None, on_progress: Callable[[Progress], None] | None = None
+) -> dict[str, Counted]:
     """Count the kept documents of every source.
 
     Args:
         sources: by name; a corpus means all its documents.
         tokenizer: whose tokens; None: the corpus' own count, or an estimate. ``words`` counts words.
+        on_progress: told how far a count is that was not computed yet; None: a bar where there is a terminal.
 
     Raises:
         ManifestError: a name that cannot be one, or something that is no source.
@@ -110,7 +117,7 @@ def count_sources(sources: Mapping[str, Selection | Corpus], tokenizer: str | No
     """
     found = {}
     for name, selection in _selections(sources).items():
-        tokens, counter = count(selection.corpus, tokenizer)
+        tokens, counter = count(selection.corpus, tokenizer, on_progress)
         kept = np.sort(selection.rows()).astype(np.int64)
         found[name] = Counted(name, selection, identity(selection.corpus), tokens, counter, kept, tokens.values[kept])
     return found

@@ -12,13 +12,16 @@ from explorer.errors import ManifestError
 from explorer.registry import find
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from explorer.corpus.corpus import Corpus
+    from explorer.engine.progress import Progress
 
 COUNT, WORD_COUNT = "n_tokens", "n_words"
 WORDS = "words"  # in place of a tokenizer: budgets in words, as BabyLM's (white space ends a word)
 
 
-def count(corpus: Corpus, tokenizer: str | None) -> tuple[Tokens, Sidecar | None]:
+def count(corpus: Corpus, tokenizer: str | None, on_progress: Callable[[Progress], None] | None = None) -> tuple[Tokens, Sidecar | None]:
     """Tokens of every document, and the computed signal they come from (None: a column of the corpus, or an estimate).
 
     With a tokenizer its counts are used whatever columns the corpus has; those that are missing are computed first. ``words`` counts
@@ -36,7 +39,8 @@ def count(corpus: Corpus, tokenizer: str | None) -> tuple[Tokens, Sidecar | None
     signal = WORD_COUNT if tokenizer == WORDS else COUNT
     side = _counted(corpus, signal, tokenizer)
     if side is None:
-        corpus.score(signal, parameters=None if signal == WORD_COUNT else {find(COUNT).name: {"tokenizer": tokenizer}})
+        parameters = None if signal == WORD_COUNT else {find(COUNT).name: {"tokenizer": tokenizer}}
+        corpus.score(signal, parameters=parameters, on_progress=on_progress)
         side = _counted(corpus, signal, tokenizer)
     if side is None:
         raise ManifestError(

@@ -49,8 +49,8 @@ def later(key: Hashable, work: Callable[[], Found], wait: float = 0.0) -> Future
     return future
 
 
-def watch(*pending: Future[Any], caption: str = "") -> None:
-    """Run the page again when one of these is there; the caption says what is still coming."""
+def watch(*pending: Future[Any], caption: str | Callable[[], str] = "") -> None:
+    """Run the page again when one of these is there; the caption says what is still coming, or how far it is."""
     waiting = [f for f in pending if not f.done()]
     if not waiting:
         return
@@ -59,7 +59,8 @@ def watch(*pending: Future[Any], caption: str = "") -> None:
     def look() -> None:
         if any(f.done() for f in waiting):
             st.rerun()
-        if caption:
-            st.caption(f":material/hourglass_top: {caption}")
+        said = caption if isinstance(caption, str) else caption()
+        if said:
+            st.caption(f":material/hourglass_top: {said}")
 
     look()

@@ -349,7 +349,7 @@ def kept_line(selection: Selection) -> str:
     tokens = about(short(summary.kept_tokens), summary.estimated)
     return (
         f'<b title="{exact(summary.kept_documents)}">{short(summary.kept_documents)}</b> documents, <b>{tokens}</b> tokens '
-        f"({share(summary.kept_tokens, summary.tokens)} of the corpus; {escape(summary.tokens_label)}) would be written."
+        f"({share(summary.kept_tokens, summary.tokens)} of the corpus; {escape(summary.tokens_label)}) would be written from this selection."
     )
 
 

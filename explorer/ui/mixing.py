@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from html import escape
@@ -17,6 +17,7 @@ import streamlit as st
 
 from explorer.corpus.corpus import Corpus
 from explorer.corpus.workspace import Workspace
+from explorer.engine.progress import Progress
 from explorer.errors import ExplorerError
 from explorer.manifest.propose import source_of
 from explorer.mixture.counted import Counted, count_sources
@@ -28,11 +29,14 @@ from explorer.selection.selection import Selection, select
 from explorer.ui import mixing_edits as edits
 from explorer.ui import state
 from explorer.ui.background import later, watch
-from explorer.ui.format import about, short
+from explorer.ui.errors import plain
+from explorer.ui.format import about, exact, short
 from explorer.ui.format import counted as how_many
 
 MOST_DOCUMENTS = 60_000_000  # kept documents whose counts stay in memory, 16 bytes each
 MOST_UNDO = 100
+
+_doing: dict[Hashable, Progress] = {}  # of the counts that are running, told by their threads
 
 
 # --- the value -------------------------------------------------------------------------------------------------------------
@@ -259,7 +263,9 @@ def counting(mixture: Mixture) -> dict[str, tuple[Any, Future[Ready]]]:
     return {
         name: (
             key,
-            shelf.get(key, _work(replace(mixture, sources=(mixture.source(name),), stages=()), known.get(name), space, shelf.pool), used),
+            shelf.get(
+                key, _work(key, replace(mixture, sources=(mixture.source(name),), stages=()), known.get(name), space, shelf.pool), used
+            ),
         )
         for name, key in keys.items()
     }
@@ -278,13 +284,25 @@ def _followed(name: str, mixture: Mixture) -> Selection | None:
     return state.current_selection() if side == state.current_sides().at else select(corpus, filters)
 
 
-def _work(only: Mixture, selection: Selection | None, space: Workspace, pool: ThreadPoolExecutor) -> Callable[[], Ready]:
+def how_far(counts: Mapping[str, tuple[Any, Future[Ready]]]) -> str:
+    """What is being counted with a tokenizer now, and how far it is."""
+    doing = {name: told for name, (key, _) in counts.items() if (told := _doing.get(key)) is not None}
+    return " · ".join(
+        f"{plain(name)}: " + (plain(now.doing) or f"{exact(now.done_rows)} of {exact(now.total_rows)} documents")
+        for name, now in doing.items()
+    )
+
+
+def _work(key: Hashable, only: Mixture, selection: Selection | None, space: Workspace, pool: ThreadPoolExecutor) -> Callable[[], Ready]:
     """What counts the only source of a mixture; touches no Streamlit."""
     name, tokenizer = only.sources[0].name, tokenizer_of(only)
 
     def work() -> Ready:
         chosen = selection if selection is not None else open_sources(only, workspace=space)[name]
-        counted = count_sources({name: chosen}, tokenizer)[name]
+        try:
+            counted = count_sources({name: chosen}, tokenizer, lambda now: _doing.update({key: now}))[name]
+        finally:
+            _doing.pop(key, None)
         if len(counted.kept):  # the seeded order, which the first partial pass needs, comes after the first figures
             pool.submit(lambda: counted.draw(only.seed).tokens_at(len(counted.kept) + 1))
         corpus = chosen.corpus

@@ -326,6 +326,8 @@ def adding(mixture: Mixture) -> None:
             name = st.selectbox("A saved selection", names, key="mix_saved_selection", index=None, placeholder="of what is looked at")
             st.button("Add", key="mix_add_saved", disabled=not name, on_click=tried, args=(lambda: mixing.add_saved(str(name)),))
     st.text_area("Another corpus: files, folders or globs, one a line", key="mix_paths", height=70)
+    if sides.rewrites is None:
+        st.caption("Rewrites are a source when they are open beside their originals: Open another corpus, on the left.")
 
     def go() -> None:
         listed = [line.strip() for line in st.session_state.mix_paths.splitlines() if line.strip()]
