@@ -34,11 +34,13 @@ class Exchanges(NamedTuple):
     """Facts in another's place: pair d has ``offsets[d]:offsets[d + 1]``.
 
     Attributes:
+        looked: bool [n], whether the pair was looked at: not where a text has more than 256 facts.
         offsets: int64 [n + 1].
         kind: uint8, as of `Facts`.
         original, rewrite: int64, number of the fact in each text's `Facts`.
     """
 
+    looked: np.ndarray
     offsets: np.ndarray
     kind: np.ndarray
     original: np.ndarray
@@ -70,24 +72,21 @@ def _joins(t, kind, data, start, flags, codes):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _next_member(f, step, a, b, end, facts, data, start, flags, codes, hashes):  # type: ignore[no-untyped-def]
-    """The fact of the same kind that follows (or precedes) fact f in a list; f where there is none."""
+def _next_member(f, b, end, facts, data, start, flags, codes, hashes):  # type: ignore[no-untyped-def]
+    """The fact before b of the same kind that follows fact f in a list; f where there is none."""
     kind, first, last = facts
-    t = last[f] if step > 0 else first[f] - 1
+    t = last[f]
     joined = False
     while t != end and (_joins(t, kind[f], data, start, flags, codes) or hashes[t] == _THE):
         joined = joined or hashes[t] != _THE
-        t += step
+        t += 1
     if not joined:
         return f
-    g = f + step
-    while a <= g < b:
-        at = first[g] if step > 0 else last[g] - 1
-        if (at - t) * step > 0:
+    for g in range(f + 1, b):
+        if first[g] > t:
             return f
-        if at == t and kind[g] == kind[f]:
+        if first[g] == t and kind[g] == kind[f]:
             return g
-        g += step
     return f
 
 
@@ -113,34 +112,30 @@ def _neighbour(t, step, end, kind, size, hashes, stems, flags, codes, cues):  # 
 
 
 @kernel
-def _place(data, fact_offsets, sentence_offsets, sentences, facts, terms, codes, cues, places):  # type: ignore[no-untyped-def]
+def _place(data, fact_offsets, sentence_offsets, sentences, facts, terms, codes, cues, ends, places):  # type: ignore[no-untyped-def]
     kind, first, last = facts
     start, size, hashes, stems, flags = terms
     word, between, denied, sentence = places
+    heads, tails = ends  # of the list that each fact stands in
     for d in range(len(fact_offsets) - 1):
         a, b = fact_offsets[d], fact_offsets[d + 1]
         s = sentence_offsets[d]
         for f in range(a, b):
+            heads[f] = f
+        for f in range(a, b):
             while s + 1 < sentence_offsets[d + 1] and sentences[s + 1] <= first[f]:
                 s += 1
             sentence[f] = s
-            head = tail = f
-            begin, end = sentences[s] - 1, sentences[s + 1]
-            while True:
-                g = _next_member(head, -1, a, b, begin, facts, data, start, flags, codes, hashes)
-                if g == head:
-                    break
-                head = g
-            while True:
-                g = _next_member(tail, 1, a, b, end, facts, data, start, flags, codes, hashes)
-                if g == tail:
-                    break
-                tail = g
+            tails[f] = _next_member(f, b, sentences[s + 1], facts, data, start, flags, codes, hashes)
+            heads[tails[f]] = heads[f]
+        for f in range(b - 1, a - 1, -1):
+            tails[f] = tails[tails[f]]
+            begin, end = sentences[sentence[f]] - 1, sentences[sentence[f] + 1]
             word[f, _BEFORE], between[f, _BEFORE], _ = _neighbour(
-                first[head] - 1, -1, begin, kind[f], size, hashes, stems, flags, codes, cues
+                first[heads[f]] - 1, -1, begin, kind[f], size, hashes, stems, flags, codes, cues
             )
             word[f, _AFTER], between[f, _AFTER], denied[f] = _neighbour(
-                last[tail], 1, end, kind[f], size, hashes, stems, flags, codes, cues
+                last[tails[f]], 1, end, kind[f], size, hashes, stems, flags, codes, cues
             )
 
 
@@ -152,7 +147,7 @@ def places(batch: Batch) -> Places:
     found = Places(np.empty((n, 2), np.uint64), np.empty((n, 2), np.uint64), np.empty(n, bool), np.empty(n, np.int64))
     _place(
         tm.frozen(batch.data)[0], f.offsets, t.sentence_offsets, t.sentence_terms, (f.kind, f.first, f.last),
-        (t.start, t.size, t.hash, t.stem, t.flags), codes.code, cu.cues(batch), tuple(found),
+        (t.start, t.size, t.hash, t.stem, t.flags), codes.code, cu.cues(batch), (np.empty(n, np.int64), np.empty(n, np.int64)), tuple(found),
     )  # fmt: skip
     return found
 
@@ -293,7 +288,9 @@ def _one_person(f, ours, g, theirs, a, b, c, d):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _scan(a_offsets, ours, our_places, a_near, a_verdicts, b_offsets, theirs, their_places, b_near, b_share, b_verdicts, offsets, out):  # type: ignore[no-untyped-def]
+def _scan(
+    a_offsets, ours, our_places, a_near, a_verdicts, b_offsets, theirs, their_places, b_near, b_share, b_verdicts, looked, offsets, out
+):  # type: ignore[no-untyped-def]
     """Find the exchanged facts of all pairs; returns how many there are. No fact is in two of them."""
     kinds, left, right, used = out
     n = 0
@@ -301,7 +298,8 @@ def _scan(a_offsets, ours, our_places, a_near, a_verdicts, b_offsets, theirs, th
     for p in range(len(a_offsets) - 1):
         a, b, c, d = a_offsets[p], a_offsets[p + 1], b_offsets[p], b_offsets[p + 1]
         offsets[p + 1] = n
-        if b - a > _MOST or d - c > _MOST:
+        looked[p] = b - a <= _MOST and d - c <= _MOST
+        if not looked[p]:
             continue
         for g in range(c, d):
             if theirs.kind[g] not in (fa.NUMBER, fa.DATE, fa.TIME, fa.NAME) or b_verdicts[g] >= cp.GONE:
@@ -351,11 +349,11 @@ def exchanges(original: Batch, rewrite: Batch) -> Exchanges:
     count = len(fa.facts(original).kind)
     room = min(count, len(fa.facts(rewrite).kind))
     kinds, left, right = np.empty(room, np.uint8), np.empty(room, np.int64), np.empty(room, np.int64)
-    offsets = np.empty(len(original) + 1, np.int64)
+    looked, offsets = np.empty(len(original), bool), np.empty(len(original) + 1, np.int64)
     n = int(
         _scan(
             *ours, aligned.original.sentence, compared.original, *theirs, *aligned.rewrite, compared.rewrite,
-            offsets, (kinds, left, right, np.zeros(count, bool)),
+            looked, offsets, (kinds, left, right, np.zeros(count, bool)),
         )
     )  # fmt: skip
-    return Exchanges(offsets, kinds[:n], left[:n], right[:n])
+    return Exchanges(looked, offsets, kinds[:n], left[:n], right[:n])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from explorer.primitives import terms as tm
+from explorer.primitives.folded import folded_hash
 from explorer.primitives.swar import kernel
 from explorer.rewrites import cues as cu
 from explorer.rewrites.cues import field
@@ -22,6 +23,7 @@ from explorer.rewrites.statements import (
     shared,
 )
 
+_NOT, _NEVER = (np.uint64(folded_hash(word)) for word in ("not", "never"))
 _NEIGHBOURS = 3  # sentences on each side of one in which what it leaves out may be said
 
 
@@ -150,13 +152,15 @@ def negation(t, x, ours, near, low, high, theirs, hit):  # type: ignore[no-untyp
 
 @kernel
 def _put_off(t, a, b, side):  # type: ignore[no-untyped-def]
-    """What contradicts the negator at term t of the clause ``a:b``: `STILL` after "no longer", `ALREADY` after "not yet" or "has not", else 0."""
+    """What contradicts the negator at term t of the clause ``a:b``: `STILL` after "no longer", `ALREADY` after "not yet" or "has not", else 0.
+
+    "Has no doctor" is not "has not"; "not cheap yet good" is not "not yet", nor does "yet" stand before what it denies.
+    """
     if t + 1 < b and side.cues[t + 1] & cu.LONGER:
         return cu.STILL
-    wanted = side.cues[t] & cu.PERFECT or (t > a and side.cues[t - 1] & cu.PERFECT)
-    for k in range(a, b):
-        wanted = wanted or side.cues[k] & cu.YET
-    return cu.ALREADY if wanted else 0
+    perfect = t > a and side.cues[t - 1] & cu.PERFECT and (side.stems[t] == _NOT or side.stems[t] == _NEVER)
+    yet = (t + 1 < b and side.cues[t + 1] & cu.YET) or (t + 1 < b and side.cues[b - 1] & cu.YET)
+    return cu.ALREADY if perfect or yet or side.cues[t] & cu.PERFECT else 0
 
 
 @kernel

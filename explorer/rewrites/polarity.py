@@ -58,6 +58,30 @@ def _write(f, kind, x, swap, hit, ours, theirs, out):  # type: ignore[no-untyped
 
 
 @kernel
+def _written(since, f, swap, first, end, out):  # type: ignore[no-untyped-def]
+    """Whether one of the flips from ``since`` to f is a negation that stands in these bytes of the text, which is the original with ``swap``."""
+    kinds, left, right, _ = out
+    text = left if swap else right
+    for g in range(since, min(f, len(kinds))):  # noqa: SIM110 (numba compiles no generators)
+        if kinds[g] == NEGATION and text[g, 0] < end and first < text[g, 1]:
+            return True
+    return False
+
+
+@kernel
+def _denies(t, x, first, last, low, high, swap, ours, theirs, near, hit, since, f, out):  # type: ignore[no-untyped-def]
+    """Whether a statement is turned round by the negator, the "still" or the "now" at term t; once, from whichever side it is seen first."""
+    code = ours.cues[t]
+    if code & 3 == cu.NO:
+        return negation(t, x, ours, near, low, high, theirs, hit) and not _written(
+            since, f, swap, ours.start[t], ours.start[t] + ours.size[t], out
+        )
+    if not code & (cu.STILL | cu.ALREADY) or not outdated(t, x, first, last, ours, near, theirs, hit):
+        return False
+    return not _written(since, f, not swap, theirs.start[hit[2]], theirs.start[hit[2]] + theirs.size[hit[2]], out)
+
+
+@kernel
 def _turned(t, x, near, ours, theirs, hit):  # type: ignore[no-untyped-def]
     """Kind of the flip, other than of negation, that the word at term t of sentence x is part of; -1 for none."""
     code = ours.cues[t]
@@ -74,10 +98,11 @@ def _turned(t, x, near, ours, theirs, hit):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _one_way(first, last, low, high, swap, ours, theirs, aligned, near, hit, f, out):  # type: ignore[no-untyped-def]
+def _one_way(first, last, low, high, swap, ours, theirs, aligned, near, hit, since, f, out):  # type: ignore[no-untyped-def]
     """Look for flips from the sentences ``first:last`` of one text; negations both ways, the others from the rewrite alone.
 
-    Invariant: all flips found from the sentences before x are written or counted, ``f`` is how many there are.
+    Invariant: all flips found from the sentences before x are written or counted, ``f`` is how many there are, those of this pair from
+    ``since``.
     """
     nearest, share = aligned
     for x in range(first, last):
@@ -91,10 +116,7 @@ def _one_way(first, last, low, high, swap, ours, theirs, aligned, near, hit, f, 
         for t in range(ours.sentences[x], ours.sentences[x + 1]):
             if ours.cues[t] == 0:
                 continue
-            code = ours.cues[t]
-            if (code & 3 == cu.NO and negation(t, x, ours, near, low, high, theirs, hit)) or (
-                code & (cu.STILL | cu.ALREADY) and outdated(t, x, first, last, ours, near, theirs, hit)
-            ):
+            if _denies(t, x, first, last, low, high, swap, ours, theirs, near, hit, since, f, out):
                 _write(f, NEGATION, x, swap, hit, ours, theirs, out)
                 f += 1
             kind = -1 if swap else _turned(t, x, near, ours, theirs, hit)
@@ -111,8 +133,9 @@ def _scan(a_offsets, a, b_offsets, b, a_aligned, b_aligned, near, hit, offsets, 
     offsets[0] = 0
     for d in range(len(a_offsets) - 1):
         i, j, k, m = a_offsets[d], a_offsets[d + 1], b_offsets[d], b_offsets[d + 1]
-        f = _one_way(k, m, i, j, _FROM_REWRITE, b, a, b_aligned, near, hit, f, out)
-        f = _one_way(i, j, k, m, _FROM_ORIGINAL, a, b, a_aligned, near, hit, f, out)
+        since = f
+        f = _one_way(k, m, i, j, _FROM_REWRITE, b, a, b_aligned, near, hit, since, f, out)
+        f = _one_way(i, j, k, m, _FROM_ORIGINAL, a, b, a_aligned, near, hit, since, f, out)
         offsets[d + 1] = f
     return f
 

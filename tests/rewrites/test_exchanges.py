@@ -88,3 +88,17 @@ def test_a_text_exchanges_nothing_with_itself_and_every_fact_is_in_one_exchange(
     found = ex.exchanges(Batch.of([text]), Batch.of([other]))
     assert len(np.unique(found.original)) == len(found.original)
     assert len(np.unique(found.rewrite)) == len(found.rewrite)
+
+
+def test_texts_of_too_many_facts_are_not_looked_at_and_that_is_said_by_null() -> None:
+    original, rewrite = "It was founded in 1911 and closed in 1943.", "It was founded in 1943 and closed in 1911."
+    many = " " + ", ".join(f"{n} km" for n in range(2000, 2257)) + "."
+    found = score_texts([rewrite, rewrite + many], ["facts"], originals=[original, original + many])["dates_exchanged"].to_pylist()
+    assert found == [2, None]
+
+
+def test_a_list_has_one_place_however_long_it_is() -> None:
+    batch = Batch.of(["The lottery drew " + ", ".join(map(str, range(4000, 4100))) + " and closed. Ann knew."])
+    places = ex.places(batch)
+    assert len(set(places.word[:100, 0].tolist())) == len(set(places.word[:100, 1].tolist())) == 1
+    assert (places.word[:100] != 0).all()

@@ -53,6 +53,8 @@ def test_a_statement_turned_round_is_found_both_ways(original: str, rewrite: str
         ),
         ("The old station is no longer served by trains.", "The old station without trains is now a museum."),
         ("The old station is no longer served by trains.", "Trains used to call at the old station, now a museum."),
+        ("The village has no doctor, and the school closed.", "The school of the village is now closed."),
+        ("The tram was not cheap yet full of workers.", "The tram of the workers is now gone."),
         ("Not only wheat but also rye was grown.", "Both wheat and rye were grown."),
         ("The treatment may reduce the risk.", "The treatment might lower the risk."),
         ("All members voted for it.", "Every member voted in favour."),
@@ -63,6 +65,10 @@ def test_a_statement_turned_round_is_found_both_ways(original: str, rewrite: str
 )
 def test_the_same_statement_said_otherwise_is_no_flip(original: str, rewrite: str) -> None:
     assert flips(original, rewrite) == {}
+
+
+def test_what_both_rules_see_counts_once() -> None:
+    assert flips("The city has not built an airport.", "A new airport built near the city is now open.") == {"negation": 1}
 
 
 def test_a_flip_is_shown_where_it_stands() -> None:

@@ -28,8 +28,8 @@ _WHAT = {
     "facts": "facts of all kinds",
 }
 EXCHANGED = ("numbers", "dates", "names", "facts")  # what is counted where it stands in another's place
-_ODD = "A value counts as kept wherever it stands in the other text; two that change places are counted as exchanged."
-_PLACES = "Seen only beside words that both texts have, in sentences that tell the same; texts of more than 256 facts are not looked at. Of verbs that go both ways (to meet, to marry) the exchange is no error."
+_ODD = "A value counts as kept wherever it stands in the other text; two that change places are seen only sometimes, as exchanged."
+_PLACES = "Seen only beside words that both texts have, in sentences that tell the same; null for texts of more than 256 facts, which are not looked at. Of verbs that go both ways (to meet, to marry) the exchange is no error."
 _MISLEADS = {
     "numbers": "Percentages said as fractions, miles as kilometres and sums are changes; list, section and question numbers are no facts. One and two in words, "
     "ordinals first and second, twice, half and a unit with a or few count only when they stand for a changed one. A bare number is kept by the same number with "
@@ -91,7 +91,8 @@ def facts(original: Batch, rewrite: Batch) -> Columns:
     kept, lost, changed = (_count(ours, found.original, verdict) for verdict in (cp.KEPT, cp.GONE, cp.CHANGED))
     unsure = _count(ours, np.where(ours.flags & (fa.FAINT | fa.REPEATED), found.original, cp.UNCOUNTED), cp.CHANGED)
     added = _count(theirs, found.rewrite, cp.GONE)
-    exchanged = _by_kind(ex.exchanges(original, rewrite))
+    places = ex.exchanges(original, rewrite)
+    exchanged = np.where(places.looked[:, None], _by_kind(places), np.nan)
     columns: dict[str, np.ndarray] = {}
     for name, kinds in {**KINDS, "facts": tuple(np.arange(len(fa.KINDS)))}.items():
         of = np.array(kinds)

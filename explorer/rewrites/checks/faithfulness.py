@@ -156,8 +156,8 @@ def parts(original: Batch, rewrite: Batch, found: Meaning) -> Parts:
 
     def faults(facts: fa.Facts, verdicts: np.ndarray, elsewhere: np.ndarray, kinds: tuple[np.int64, ...]) -> np.ndarray:
         wrong = verdicts >= cp.GONE
-        wrong[elsewhere] = True
-        return _count(facts, np.isin(facts.kind, kinds) & wrong)  # a changed or exchanged one is lost and added
+        wrong[_different(facts, elsewhere)] = True
+        return _count(facts, np.isin(facts.kind, kinds) & wrong)  # a changed or exchanged one is lost and added, however often it is said
 
     def all_of(facts: fa.Facts, kinds: tuple[np.int64, ...]) -> np.ndarray:
         return _count(facts, np.isin(facts.kind, kinds) & ((facts.flags & (fa.FAINT | fa.REPEATED)) == 0))
@@ -178,6 +178,12 @@ def parts(original: Batch, rewrite: Batch, found: Meaning) -> Parts:
         (all_of(ours, names), all_of(theirs, names)),
         _negators(original) + _negators(rewrite),
     )
+
+
+def _different(facts: fa.Facts, these: np.ndarray) -> np.ndarray:
+    """One of these facts for each value of a document."""
+    document = np.searchsorted(facts.offsets, these, side="right").astype(np.uint64)
+    return these[np.unique(np.stack([document, facts.key[these]]), axis=1, return_index=True)[1]]
 
 
 def _count(facts: fa.Facts, these: np.ndarray) -> np.ndarray:
