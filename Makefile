@@ -6,8 +6,6 @@ BIN := $(VENV)/bin
 # Without a GPU the CPU build is enough; with one, pip's newest build brings CUDA along.
 TORCH ?= $(if $(shell command -v nvidia-smi),torch,torch==2.13.0)
 
-MAKEFLAGS += --jobs=2  # compiling kernels and checking types side by side
-
 .PHONY: app setup test test-thorough test-trainers browser lint format bench docs notebook clean
 
 app: setup
@@ -26,7 +24,9 @@ $(VENV)/.installed: $(VENV)/.packages
 	$(BIN)/python -m explorer.engine.prepare
 	touch $@
 
-test: setup browser lint
+# Kernels are compiled while types are checked.
+test: browser $(VENV)/.packages
+	$(MAKE) --jobs=2 setup lint
 	$(BIN)/pytest -n 2 --dist loadfile
 
 # Those too that are slow and near what a quicker test shows

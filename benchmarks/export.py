@@ -2,7 +2,8 @@
 
     python benchmarks/export.py [FILES…] [--documents 10000000] [--tokenizer tokenizer.json] [--megabytes 1000] [--only parquet,index,encoding]
 
-FILES hold the text that is encoded, and repeated to --megabytes for Parquet; without them both are left out. Without --tokenizer that of
+FILES hold the text that is encoded; for Parquet its documents are cut and joined anew up to --megabytes, so that none comes twice. Without them
+both are left out. Without --tokenizer that of
 all-MiniLM-L6-v2 is used, where its package is installed. Peak memory is of an export in a process of its own.
 """
 
@@ -170,7 +171,7 @@ def encoding(place: Path, files: list[str], tokenizer: str) -> dict[str, float]:
     best = {name: min(values) for name, values in found.items()}
     one = alone(place / "manifest", place / "encoded", to="olmo-core", tokenizer=tokenizer, eos="none", sequence_length=2048)
     return {
-        "MB of text": sum(map(len, texts)) / 1e6,
+        "MB of text": sum(len(text.encode()) for text in texts) / 1e6,
         **{f"{name} seconds": value for name, value in best.items()},
         "ratio": best["export"] / best["tokenizer"],
         "CPU ratio": best["export CPU"] / best["tokenizer CPU"],

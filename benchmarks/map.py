@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[1]
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 READY = '#scatter[data-ready="1"]'
-OPEN_BUDGET, LASSO_BUDGET = 4.0, 2.0  # seconds, at a million points
+BUDGET, LASSO_BUDGET = 4.0, 2.0  # seconds at a million points, until all are drawn and one answers the pointer
 THEMES = 400
 SETTLE = 3000  # milliseconds that a new window is left alone
 
@@ -187,9 +187,9 @@ def main(sizes: list[int]) -> None:
                         f"| {n:,} | {who} | {f['points']:,.0f} | {f['open']:.2f} | {f['open cpu']:.2f} | {f['pointed']:.2f} | {f['text']:.2f} | {f['frame']:.3f} | {f['lasso']:.2f} | {f['lasso cpu']:.2f} | {f['keep']:.2f} | {f['MB']:.1f} | {f['MB after']:.2f} |",
                         flush=True,
                     )
-                    if n <= 1_000_000 and (f["pointed"] > OPEN_BUDGET or f["lasso"] > LASSO_BUDGET):
+                    if n <= 1_000_000 and (max(f["open"], f["pointed"]) > BUDGET or f["lasso"] > LASSO_BUDGET):
                         failed.append(
-                            f"{n:,} documents, {who} browser: pointer answers at {f['pointed']:.2f} s (budget {OPEN_BUDGET}), lasso {f['lasso']:.2f} s (budget {LASSO_BUDGET})"
+                            f"{n:,} documents, {who} browser: drawn at {f['open']:.2f} s, pointer answers at {f['pointed']:.2f} s (budget {BUDGET}), lasso {f['lasso']:.2f} s (budget {LASSO_BUDGET})"
                         )
             path.unlink()
         browser.close()

@@ -76,7 +76,7 @@ def load(
         if value is not None and value < 1:
             raise ModelError(f"{name} is {value}. It is 1 or more. Give a larger one, or leave it to the model.")
     found = resolved(model, revision)
-    device = _NO_MODEL if is_static(found.path) else devices.current()
+    device = _CPU if is_static(found.path) else devices.current()
     settings = (prefix, query_prefix, pooling, dimension, max_length, precision(found, dtype, device))
     with _lock:
         return _loaded(str(found.path), found.name, found.revision, device, *settings)
@@ -120,7 +120,7 @@ def is_static(folder: Path) -> bool:
 
 _lock = threading.Lock()
 # Static vectors run no model: to ask torch for a device would take the seconds that it takes to load.
-_NO_MODEL = devices.Device("cpu", "cpu", "float32", "CPU")
+_CPU = devices.Device("cpu", "cpu", "float32", "CPU")
 
 
 @lru_cache(maxsize=2)

@@ -9,8 +9,6 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,11 +18,13 @@ from explorer.engine.local import Progress
 
 
 def prepare() -> float:
-    """Compile in two processes, as a compiler uses one core: what documents need and what pairs need; returns the seconds it took."""
+    """Compile what documents and what pairs need; returns the seconds it took.
+
+    In one process: numba's cache takes no lock, and two that write it at once can mistake each other's files.
+    """
     started = time.monotonic()
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes:
-        for done in [processes.submit(work) for work in (_documents, _pairs)]:
-            done.result()
+    _documents()
+    _pairs()
     return time.monotonic() - started
 
 

@@ -231,6 +231,7 @@ def export(
             )
         if not check_sources:
             report = LossReport(tuple(_unchecked(item) if item.field == "selection" else item for item in report.items))
+        report = LossReport(tuple(_overridden(item, manifest, options.get("sequence_length")) for item in report.items))
         counts = tuple(chosen.recount(temporary)) if chosen.recount else ()
         _check_counts(chosen, manifest, counts)
         names, links = _written(chosen, temporary)
@@ -331,6 +332,14 @@ def _refuse_empty(manifest: Manifest) -> None:
         raise ExportError(
             f"Stage {empty!r} of the manifest comes to 0 documents. A stage that is exported has one or more. Raise its amounts or leave it out, and mix again."
         )
+
+
+def _overridden(item: Loss, manifest: Manifest, length: int | None) -> Loss:
+    """What became of the manifest's sequence length where an option gives another."""
+    asked = sorted({stage.sequence_length or manifest.sequence_length or 0 for stage in manifest.stages} - {0, length})
+    if item.field != "sequence_length" or item.how != "exact" or length is None or not asked:
+        return item
+    return Loss(item.field, "dropped", f"{length} by the option sequence_length; the manifest asks for {', '.join(map(str, asked))}")
 
 
 def _unchecked(loss: Loss) -> Loss:

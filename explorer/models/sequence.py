@@ -133,6 +133,11 @@ class Classifier:
         flat = [piece for pieces in cut for piece in pieces if piece.text]
         return Chunks(self.run(flat, _logits), document, np.array([p.text for p in flat], np.int64), len(texts))
 
+    @property
+    def framing(self) -> int:
+        """Special tokens that frame two texts read together."""
+        return int(self._tokens.num_special_tokens_to_add(True))
+
     def sizes(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text, special ones not among them."""
         return [len(encoding) for encoding in self._tokens.encode_batch_fast(list(texts), add_special_tokens=False)]
@@ -154,11 +159,10 @@ class Classifier:
 
         """
         self.checked(max_length)
-        special = self._tokens.num_special_tokens_to_add(True)
-        room = max_length - special
+        room = max_length - self.framing
         if room < 2:
             raise ModelError(
-                f"Model {self.name!r} cannot read two texts in {max_length:,} tokens. {special} special ones frame a pair. Choose {special + 2} or more."
+                f"Model {self.name!r} cannot read two texts in {max_length:,} tokens. {self.framing} special ones frame a pair. Choose {self.framing + 2} or more."
             )
         pieces, cut = [], np.zeros(len(first), bool)
         for i, (one, other) in enumerate(zip(first, second, strict=True)):

@@ -288,10 +288,10 @@ def _one_person(f, ours, g, theirs, a, b, c, d):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _scan(
-    a_offsets, ours, our_places, a_near, a_verdicts, b_offsets, theirs, their_places, b_near, b_share, b_verdicts, looked, offsets, out
-):  # type: ignore[no-untyped-def]
+def _scan(one, other, looked, offsets, out):  # type: ignore[no-untyped-def]
     """Find the exchanged facts of all pairs; returns how many there are. No fact is in two of them."""
+    a_offsets, ours, our_places, a_near, a_verdicts = one
+    b_offsets, theirs, their_places, b_near, b_share, b_verdicts = other
     kinds, left, right, used = out
     n = 0
     offsets[0] = 0
@@ -352,7 +352,7 @@ def exchanges(original: Batch, rewrite: Batch) -> Exchanges:
     looked, offsets = np.empty(len(original), bool), np.empty(len(original) + 1, np.int64)
     n = int(
         _scan(
-            *ours, aligned.original.sentence, compared.original, *theirs, *aligned.rewrite, compared.rewrite,
+            (*ours, aligned.original.sentence, compared.original), (*theirs, *aligned.rewrite, compared.rewrite),
             looked, offsets, (kinds, left, right, np.zeros(count, bool)),
         )
     )  # fmt: skip

@@ -296,7 +296,8 @@ def prove(path: Path, what: str) -> None:
 
 def running(corpus: Corpus) -> None:
     """The writing jobs of this workspace while they run, and why the last one failed."""
-    ours, active = _jobs(corpus), _writing(corpus)
+    ours = _jobs(corpus)
+    active = [j for j in ours if j.state not in ENDED]
 
     @st.fragment(run_every=0.7)
     def look() -> None:

@@ -316,7 +316,7 @@ def _drawn(corpus: Corpus, way: str, settings: tuple[Any, ...], seed: int) -> np
         pool = np.asarray(search(corpus, Search(settings[0]), pool if selection.filters else None).rows, np.int64)
     pool = pool[~np.isin(pool, done)]
     if way == LIKE:
-        if not settings[0].strip():
+        if not settings[0].strip() or not len(pool):
             return np.zeros(0, np.int64)
         with st.spinner("Looking for the nearest documents …"):
             return np.asarray(by_meaning(corpus, settings[0], QUEUE, within=pool).rows, np.int64)
@@ -358,9 +358,9 @@ def why_empty(corpus: Corpus, way: str, settings: tuple[Any, ...]) -> str:
         return "Write what the documents should be about, and the nearest appear here."
     if way == HITS:
         return f"No document without a label contains {plain(settings[0])}. Write other words, or clear the filters."
-    if way == RANDOM and state.current_filters() and not len(state.current_selection()):
+    if way in (RANDOM, LIKE) and state.current_filters() and not len(state.current_selection()):
         return "The filters keep no document. Loosen or clear them in the bar above."
-    if way == RANDOM:
+    if way in (RANDOM, LIKE):
         return "Every document of the selection is labelled. Clear the filters, or train a scorer."
     if way == WRONG:
         return "This scorer was trained on another corpus, or made no mistake to show."

@@ -667,7 +667,7 @@ class Scatter {
     this.root.dataset.grid = "0";
     this.root.dataset.points = String(n);
     this.started = performance.now();
-    if (!same) this.fit();
+    if (!same) this.fit(extent);
   }
 
   adopt(state) {
@@ -793,7 +793,7 @@ class Scatter {
     this.draw();
   }
 
-  fit(extent = this.extent) {
+  fit(extent = this.framed ?? this.extent) {
     if (!this.width || !extent) return;
     // Beside a tall legend and below the tools where there is room for it.
     const { offsetWidth: w, offsetHeight: h } = this.legend, tall = h > 0.3 * this.height && this.width > 2.2 * w, aside = tall ? w + 14 : 0, above = 34;
@@ -801,7 +801,8 @@ class Scatter {
     const scale = Math.min(width / (Math.max(r - l, 1e-9) * (1 + 2 * pad)), height / (Math.max(t - b, 1e-9) * (1 + 2 * pad)));
     Object.assign(this.view, { x: (l + r) / 2 + aside / 2 / scale, y: (b + t) / 2 + above / 2 / scale, scale });
     this.base = scale;
-    this.untouched = extent === this.extent;
+    this.framed = extent;
+    this.untouched = true;
     this.draw();
   }
 

@@ -66,12 +66,12 @@ function open(state, index) {
   state.timer = setTimeout(() => state.send("opened", rows[index].row), 90)
 }
 
-// The list is what was searched for or chosen: the keys are its own again, unless more is being typed or chosen.
+// The list is what was searched for or chosen above it: the keys are its own again, unless more is being typed or chosen.
 function takeKeys() {
   const at = document.activeElement
-  const box = at?.closest("[data-testid=stTextInput], [data-testid=stSelectbox]")
-  const busy = at?.getAttribute("aria-expanded") === "true" || box?.querySelector("[data-testid=InputInstructions]")?.textContent
-  if (box && !busy) at.blur()
+  if (!at?.closest(".st-key-documents_search, .st-key-map_controls, .st-key-labels_toolbar")) return
+  const typing = at.closest("[data-testid=stTextInput]")?.querySelector("[data-testid=InputInstructions]")?.textContent
+  if (!typing && at.getAttribute("aria-expanded") !== "true") at.blur()
 }
 
 function goToMark(step) {

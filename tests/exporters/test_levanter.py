@@ -50,6 +50,14 @@ def test_stages_become_steps_that_begin_with_blocks(corpora, staged, tmp_path) -
     assert f"begin at 0, {start}" in report.loss.of("stages").reason
 
 
+def test_a_length_that_is_not_the_manifests_is_said(corpora, tmp_path) -> None:
+    mix(corpora, sequence_length=11, out=tmp_path / "m")
+    for length, how in ((11, "exact"), (8, "dropped")):
+        lost = export(tmp_path / "m", to="levanter", out=tmp_path / f"e{length}", batch_size=2, sequence_length=length).loss
+        assert lost.of("sequence_length").how == how
+    assert lost.of("sequence_length").reason == "8 by the option sequence_length; the manifest asks for 11"
+
+
 @pytest.mark.parametrize(("lengths", "train", "how"), [((8, 8), 8, "exact"), ((None, 8), 11, "dropped")])
 def test_one_length_holds_for_the_whole_run(corpora, tmp_path, lengths, train, how) -> None:
     stages = [{"name": f"s{i}", "epochs": {"web": 1, "code": 1}, "sequence_length": length} for i, length in enumerate(lengths)]

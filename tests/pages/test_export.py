@@ -20,7 +20,7 @@ from explorer.manifest.model import read_manifest
 from explorer.manifest.write import mix
 from explorer.selection.filters import Filters
 from explorer.selection.threshold import Threshold
-from explorer.ui import link
+from explorer.ui import exporting, link
 from explorer.ui.starting import starts
 
 SAMPLE = APP.parent / "sample_data" / "corpus"
@@ -52,7 +52,7 @@ def finished(workspace: Path) -> None:
     pytest.fail("a job did not end")
 
 
-def test_from_selection_to_verified_files(export, tmp_path):
+def test_from_selection_to_verified_files(export, tmp_path, monkeypatch):
     workspace = tmp_path / "workspace"
     at = fine(export(SAMPLE, given=EDU))
     kept = len(open_corpus(SAMPLE).select(EDU))
@@ -65,6 +65,10 @@ def test_from_selection_to_verified_files(export, tmp_path):
     table = at.dataframe[0].value
     assert table["documents"].sum() == kept
     assert table["share"].sum() == pytest.approx(1)
+    with monkeypatch.context() as patch:  # while the manifest is being replaced no files are made of it
+        patch.setattr(exporting, "_writing", lambda corpus: jobs.jobs(corpus.workspace))
+        assert at.run().button(key="export_go").disabled
+    at.run()
     at.button(key="export_go").click().run()
     finished(workspace)
     fine(at.run())

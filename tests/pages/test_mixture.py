@@ -15,6 +15,7 @@ from pages.corpora import hostile_corpus
 
 from explorer import jobs
 from explorer.corpus.workspace import Workspace
+from explorer.engine.progress import Progress
 from explorer.errors import ManifestError
 from explorer.jobs import ENDED
 from explorer.manifest.model import read_manifest
@@ -23,6 +24,7 @@ from explorer.mixture.model import Mixture, SourcePlan, StagePlan, load_mixture,
 from explorer.mixture.presets import preset
 from explorer.mixture.preview import count_mixture, preview
 from explorer.selection.filters import Filters
+from explorer.ui import mixing
 from explorer.ui import mixing_edits as edits
 from explorer.ui.export_options import about_options
 from explorer.ui.format import short
@@ -223,6 +225,12 @@ def test_a_preset_gives_its_proportions_to_our_sources():
     assert mixture.budget_tokens == 5.0
     with pytest.raises(ManifestError, match="would hold nothing"):
         edits.from_preset(two(), preset("crystal"), {"starcoder": "code"})
+
+
+def test_a_count_says_how_far_it_is(monkeypatch):
+    counts = {"web": ("web's key", None), "code": ("code's key", None)}
+    monkeypatch.setitem(mixing._doing, "web's key", Progress("running", 1000, 4302, 0, 0, 2.0))
+    assert mixing.how_far(counts) == "web: 1,000 of 4,302 documents"
 
 
 def test_two_mixtures_are_compared_by_stage_and_source(tmp_path):

@@ -107,6 +107,10 @@ def test_a_long_premise_is_read_in_windows_and_a_long_sentence_is_said_to_be_cut
     assert found["entailed"][0] == pytest.approx(likely[:, 1].max(), abs=1e-5)
     assert found["contradicted"][0] == pytest.approx(likely[:, 0].max(), abs=1e-5)
     assert found["entailment_truncated"] == [0, 1]
+    fits = " ".join(parts[:3])  # more than half of a sequence, and whole beside a short hypothesis
+    assert 24 < sum(sizes[:3]) < 40
+    whole = score(folder, [(fits, hypothesis)], max_length=48)["entailed"]
+    assert whole[0] == pytest.approx(plain(folder, fits, hypothesis)[1], abs=1e-5)
     with pytest.raises(ModelError, match=r"cannot read 500 tokens at once"):
         score(folder, [(ORIGINAL, REWRITE)], max_length=500)
     with pytest.raises(ModelError, match=r"cannot read two texts in 4 tokens. 3 special ones frame a pair. Choose 5 or more"):
@@ -115,7 +119,7 @@ def test_a_long_premise_is_read_in_windows_and_a_long_sentence_is_said_to_be_cut
 
 
 def test_what_has_no_word_is_undefined(folder: Path) -> None:
-    found = score(folder, [("", REWRITE), (ORIGINAL, " \n"), (None, REWRITE), ("...", "!!"), (ORIGINAL, "Yes.")])
+    found = score(folder, [("", REWRITE), (ORIGINAL, " \n"), (None, REWRITE), ("...", "!!"), ("...", REWRITE), (ORIGINAL, "Yes.")])
     for name, column in found.items():
-        assert column[:4] == [None] * 4, name
-        assert column[4] is not None, name
+        assert column[:5] == [None] * 5, name
+        assert column[5] is not None, name

@@ -29,14 +29,14 @@ class Words:
     bos_id, eos_id = 0, 0
 
     def __init__(self, texts):
-        self.owner, self.size = owners(texts), Read().size
+        self.owner, self.read = owners(texts), Read()
         self.names = ["end", *sorted(set(self.owner.values()))]
 
     def encode(self, text, add_bos=True, add_eos=True):
-        return [0, *([self.names.index(self.owner[text])] * round(self.size(text))), 0]
+        return [0, *([self.names.index(self.owner[text])] * round(self.read.size(text))), 0]
 
 
-said = {}
+said, unknown = {}, 0
 for stage in torchtitan_mix.MIX["stages"]:
     tables = [pq.read_table(file, columns=["text", "source"]).to_pylist() for file in sorted((export / stage["folder"]).glob("*.parquet"))]
     words = Words((row["text"], row["source"]) for table in tables for row in table)
@@ -49,5 +49,7 @@ for stage in torchtitan_mix.MIX["stages"]:
         name: {"share": round(float(shares[i]), 6), "share early": round(float(early[i]), 6), "tokens": int(counts[:, i].sum())}
         for i, name in enumerate(words.names[1:])
     }
+    unknown += words.read.unknown
 sys.stdout = out
-sys.exit(report({"torchtitan": version("torchtitan")}, "tokens", said))
+wrong = [f"{unknown} texts are not the manifest's"] if unknown else []
+sys.exit(report({"torchtitan": version("torchtitan")}, "tokens", said, wrong))

@@ -33,7 +33,10 @@ def owners(items):
     for what, source in items:
         alike += found.setdefault(what, source) != source
         total += 1
-    assert alike <= ALIKE * total, f"{alike} of {total} are alike in two sources, so they cannot be told apart"
+    if alike > ALIKE * total:
+        raise SystemExit(
+            f"{alike} of {total} are alike in two sources, so that shares cannot be told. Check a mixture whose sources differ."
+        )
     return found
 
 

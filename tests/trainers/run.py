@@ -218,7 +218,7 @@ def environment(name: str, existing: Path | None) -> Path:
 
 
 def check(name: str, python: Path, manifests: Mapping[str, ex.Manifest], promised: Mapping[str, Any], place: Path) -> list[str]:
-    """Export both mixes, let the trainer read them, print its row; what is wrong."""
+    """Export the mixes, let the trainer read them, print its row; what is wrong."""
     problems: list[str] = []
     cells: list[str] = []
     compared: set[str] = set()
@@ -233,9 +233,8 @@ def check(name: str, python: Path, manifests: Mapping[str, ex.Manifest], promise
         loss = ex.export(manifest, to=name, out=out, **options).loss
         found = read(name, python, out, manifest.sequence_length or LENGTH)
         admitted = loss.of("weight").number or 0.0
-        tolerance = (
-            max(TOLERANCE, admitted) if found["unit"] == "sequences" else TOLERANCE
-        )  # of texts it is what the manifest itself is off
+        # of texts the loss report says by how much the manifest itself is off
+        tolerance = max(TOLERANCE, admitted) if found["unit"] == "sequences" else TOLERANCE
         problems += [f"{mix}: {wrong}" for wrong in found["wrong"]]
         if len(found["stages"]) != len(manifest.stages):
             problems.append(f"{mix}: {len(found['stages'])} stages were read, not {len(manifest.stages)}")

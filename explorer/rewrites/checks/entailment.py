@@ -30,7 +30,7 @@ WEAKEST = f"One sentence of many decides: a sentence that only leads over to the
         Signal("entailed", "probability", "The rewrite's sentence that the original entails least: its probability of entailment.", "higher_is_better", (0.0, 1.0), misleads=WEAKEST),
         Signal("entailed_back", "probability", "The original's sentence that the rewrite entails least.", "higher_is_better", (0.0, 1.0), misleads=f"A summary leaves sentences out rightly. {WEAKEST}"),
         Signal("contradicted", "probability", "The rewrite's sentence that the original contradicts most: its probability of contradiction.", "lower_is_better", (0.0, 1.0), misleads=MISLEADS),
-        Signal("entailment_truncated", "0 or 1", "Whether a sentence was too long to be read whole.", "descriptive", (0.0, 1.0), "int64"),
+        Signal("entailment_truncated", "0 or 1", "Whether a sentence of either text was too long to be read whole.", "descriptive", (0.0, 1.0), "int64"),
     ],
     audit=False,
 )  # fmt: skip
@@ -46,8 +46,8 @@ def entailment(
 ) -> Columns:
     """Entailment of the rewrite's sentences by the original, of the original's by the rewrite, and contradiction, by a model of yours.
 
-    Each sentence of one text is the hypothesis, the other text the premise: whole where it fits, else in windows of whole sentences of which
-    the one that entails (or contradicts) most counts. A pair costs as many sequences as both texts have sentences, times windows: use a GPU, or
+    Each sentence of one text is the hypothesis, the other text the premise: whole where it fits beside the longest of them, else in windows of
+    whole sentences of which the one that entails (or contradicts) most counts. A pair costs as many sequences as both texts have sentences, times windows: use a GPU, or
     a sample. No model is included, and the check was not held against released weights: try one on pairs that you know.
 
     Args:
@@ -73,7 +73,7 @@ def entailment(
     order = outputs(judge)
     length = max_length if max_length is not None else min(judge.longest or LONGEST, LONGEST)
     ours, theirs = (Sentences(batch, judge) for batch in (original, rewrite))
-    rows = np.flatnonzero(original.valid & rewrite.valid).tolist()
+    rows = [d for d in np.flatnonzero(original.valid & rewrite.valid).tolist() if ours.telling(d) and theirs.telling(d)]
     entailed, contradicted, cut = _asked(rows, ours, theirs, judge, order, length)
     back, _, cut_back = _asked(rows, theirs, ours, judge, order, length)
     known = np.isfinite(entailed) & np.isfinite(back)
@@ -90,7 +90,7 @@ def _asked(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(lowest entailment of a document's sentences, highest contradiction, whether a text was cut), float32 [n] each; NaN where none was asked."""
     entails, contradicts, cuts = (np.full(hypotheses.count, np.nan, np.float32) for _ in range(3))  # by sentence
-    for numbers, first, second in _questions(rows, premises, hypotheses, length):
+    for numbers, first, second in _questions(rows, premises, hypotheses, length - judge.framing):
         logits, cut = judge.pairs(first, second, max_length=length)
         likely = sequence.softmax(logits)[:, order].astype(np.float32)
         # of a premise's windows the one that says most
@@ -126,6 +126,7 @@ class Sentences:
         documents: number of documents.
         count: number of sentences.
         document: int64 [count], which document each is of.
+        judge: the model whose tokens are counted.
 
     """
 
@@ -133,7 +134,7 @@ class Sentences:
         terms, self._spans = tm.terms(batch), tm.sentences(batch)
         spoken = np.concatenate([[0], np.cumsum((terms.flags & SPOKEN) != 0)])
         self._words = np.diff(spoken[terms.sentence_terms])
-        self._data, self._judge = batch.data, judge
+        self._data, self.judge = batch.data, judge
         self.documents, self.count = len(batch), len(self._words)
         self.document = np.repeat(np.arange(self.documents), np.diff(self._spans.offsets))
 
@@ -147,12 +148,18 @@ class Sentences:
         words = self._words[a:b]
         return (a + np.flatnonzero(words >= min(FEWEST, max(1, words.max(initial=0))))).tolist()
 
-    def windows(self, d: int, room: int) -> list[str]:
-        """A document as runs of sentences of at most ``room`` tokens; a sentence that is longer is one of its own."""
+    def windows(self, d: int, length: int, beside: int) -> list[str]:
+        """A document whole where it leaves room for ``beside`` tokens in a sequence, else as runs of sentences of at most half of it.
+
+        A sentence that is longer is a run of its own.
+        """
         a, b = self._spans.offsets[d : d + 2].tolist()
+        sizes = self.judge.sizes([self.text(s, s + 1) for s in range(a, b)])
+        if sum(sizes) + beside <= length:
+            return [self.text(a, b)]
         bounds, size = [a], 0
-        for s, tokens in enumerate(self._judge.sizes([self.text(s, s + 1) for s in range(a, b)]), a):
-            if s > bounds[-1] and size + tokens > room:
+        for s, tokens in enumerate(sizes, a):
+            if s > bounds[-1] and size + tokens > length // 2:
                 bounds.append(s)
                 size = 0
             size += tokens
@@ -162,13 +169,20 @@ class Sentences:
 def _questions(
     rows: Sequence[int], premises: Sentences, hypotheses: Sentences, length: int
 ) -> Iterator[tuple[list[int], list[str], list[str]]]:
-    """(number of the hypothesis, premise, hypothesis) of whole documents as columns, so many at once as memory holds."""
-    asked: list[tuple[int, str, str]] = []
+    """(number of the hypothesis, premise, hypothesis) as columns, `AT_ONCE` at a time; ``length`` without special tokens."""
+    numbers: list[int] = []
+    first: list[str] = []
+    second: list[str] = []
     for d in rows:
-        # half of the sequence for the premise however long the hypotheses are
-        windows = premises.windows(d, length // 2)
-        asked += [(s, premise, hypotheses.text(s, s + 1)) for s in hypotheses.telling(d) for premise in windows]
-        if asked and (len(asked) >= AT_ONCE or d == rows[-1]):
-            numbers, first, second = zip(*asked, strict=True)
-            yield list(numbers), list(first), list(second)
-            asked = []
+        told = hypotheses.telling(d)
+        texts = [hypotheses.text(s, s + 1) for s in told]
+        for premise in premises.windows(d, length, max(hypotheses.judge.sizes(texts))):
+            for s, text in zip(told, texts, strict=True):
+                numbers.append(s)
+                first.append(premise)
+                second.append(text)
+                if len(numbers) == AT_ONCE:
+                    yield numbers, first, second
+                    numbers, first, second = [], [], []
+    if numbers:
+        yield numbers, first, second
