@@ -100,7 +100,7 @@ def answer(pairs: Pairs) -> str:
         known = int(np.isfinite(values).sum())
         low = int((values < MARK).sum())
         said += f" · <b>{share(low, known)}</b> below {MARK:g} in faithfulness" if known else ""
-        said += f" (of the {short(known)} that are scored so far)" if known < len(pairs) else ""
+        said += f" (of the {short(known)} that have a number)" if known < len(pairs) else ""
     report = pairs.match.report
     missing = report.pairs - report.matched
     if missing:
