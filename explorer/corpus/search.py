@@ -36,6 +36,7 @@ class Search:
         where: a further SQL predicate over columns and signals.
         sort: a column or computed signal; None for the corpus' order.
         descending: largest first. Undefined values come last either way.
+        ties: a number by which equal numbers are ordered, the lowest first; None for the corpus' order.
 
     """
 
@@ -45,6 +46,7 @@ class Search:
     where: str = ""
     sort: str | None = None
     descending: bool = True
+    ties: str | None = None
 
     def predicate(self, column: str) -> str:
         """The search as SQL over a text column; empty when every document matches."""
@@ -101,6 +103,8 @@ def search(corpus: Corpus, what: Search, within: np.ndarray | None = None, *, se
     if predicate:
         matching = corpus.database.matching_rows(predicate, seconds=seconds).to_numpy()
         rows = matching if within is None else within[np.isin(within, matching, assume_unique=True)]
+    if what.sort and what.ties:
+        rows = _sorted(corpus, np.asarray(rows, np.int64), what.ties, False)
     if what.sort:
         rows = _sorted(corpus, np.asarray(rows, np.int64), what.sort, what.descending)
     return Found(rows, time.monotonic() - started)
@@ -149,7 +153,7 @@ def hits(text: str, what: Search, most: int = 2000) -> list[tuple[int, int]]:
 
 
 def _sorted(corpus: Corpus, rows: np.ndarray, column: str, descending: bool) -> np.ndarray:
-    """Rows by a column's value, undefined last, equal values in the corpus' order."""
+    """Rows by a column's value, undefined last, equal values as they come."""
     if column in corpus.columns.numeric():
         values = corpus.columns.numbers(column)[rows].astype(np.float64)
         return rows[np.argsort(-values if descending else values, kind="stable")]

@@ -233,7 +233,8 @@ def toolbar(pairs: Pairs) -> tuple[Search, str]:
     st.session_state.pairs_label_now = label or ANY
     signal = find_signal(sort) if sort and sort != ORDER else None
     up = signal is None or signal.direction != "lower_is_better"
-    return Search(where=" AND ".join(where), sort=None if sort in (ORDER, None) else sort, descending=not up), within
+    ties = "meaning_kept" if sort == FAITHFUL and "meaning_kept" in pairs.columns.numeric() else None  # as the command lists them
+    return Search(where=" AND ".join(where), sort=None if sort in (ORDER, None) else sort, descending=not up, ties=ties), within
 
 
 def _order(name: str) -> str:

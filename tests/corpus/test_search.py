@@ -54,6 +54,13 @@ def test_sorting_puts_undefined_last_and_keeps_ties_in_order(corpus):
     assert set(sortable(corpus)) == {"score", "name"}
 
 
+def test_equal_numbers_are_ordered_by_another(write_parquet, tmp_path):
+    path = write_parquet("ties.parquet", {"text": ["t"] * 4, "a": [1.0, 1.0, 0.0, 1.0], "b": [3.0, 1.0, 0.0, 2.0]})
+    ties = open_corpus(path, workspace=tmp_path / "w")
+    assert rows(ties, sort="a", ties="b") == [1, 3, 0, 2]
+    assert rows(ties, sort="a", descending=False, ties="b") == [2, 1, 3, 0]
+
+
 @pytest.mark.parametrize("what", [Search("(", "regex"), Search(where="nonsense ("), Search(sort="nothing")])
 def test_what_cannot_be_run_is_one_clear_error(corpus, what):
     with pytest.raises(ExplorerError):
