@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +44,12 @@ def corpus(tmp_path: Path) -> Corpus:
 def children() -> set[int]:
     import psutil
 
-    return {p.pid for p in psutil.Process().children(recursive=True) if "explorer.engine.gpus" in " ".join(p.cmdline())}
+    found = set()
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):  # it may have ended meanwhile
+            if "explorer.engine.gpus" in " ".join(process.cmdline()):
+                found.add(process.pid)
+    return found
 
 
 @pytest.mark.thorough
