@@ -807,7 +807,8 @@ class Scatter {
   }
 
   home() {
-    this.fit(this.whole);
+    // Back to the first look; from there on to all, with what lies far outside.
+    this.fit(this.untouched && this.framed === this.extent ? this.whole : this.extent);
     this.moved();
   }
 
