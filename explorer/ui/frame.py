@@ -63,7 +63,10 @@ def run(app: Path) -> None:
         complete = _selection_bar(corpus, page.url_path == "map" and "bar_save" not in st.session_state)
     with suppress(StopException), guarded(f"drawing {page.title}"):
         page.run()
-    if complete is not None and not st.session_state.unfinished:
+    # A page may stop itself. Where it was Streamlit that stopped it, because another page is asked for, it stops this run here
+    # again: one that came to its end would take away that page's fragments, and no button or key of theirs would answer.
+    unfinished = st.session_state.unfinished
+    if complete is not None and not unfinished:
         with guarded("completing the selection bar"):
             complete()
 

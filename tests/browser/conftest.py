@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,6 +17,22 @@ CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 IDLE = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 ROOT = Path(__file__).parents[2]
+
+
+# What somebody in front of the page would have seen: its state, where the keyboard is, its text.
+SEEN = """() => [
+    "script: " + document.querySelector("[data-testid=stApp]")?.dataset.testScriptState,
+    "keyboard: " + document.activeElement?.outerHTML.slice(0, 200),
+    document.body.innerText].join("\\n")"""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Report the page as it stood when a test failed."""
+    report = yield
+    if report.when == "call" and report.failed and (page := item.funcargs.get("tab")):  # type: ignore[attr-defined]
+        report.sections.append(("page", f"{page.url}\n{page.evaluate(SEEN)}"))
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from browser.conftest import IDLE
-
-Late = pytest.importorskip("playwright.sync_api").TimeoutError
 
 pytestmark = pytest.mark.browser
 
@@ -29,14 +26,11 @@ def progress(tab) -> int:
 
 
 def pressed(tab, key: str, n: int) -> None:
-    """Press a key until there are n labels: Streamlit forgets one that comes while it draws the buttons."""
-    said = "n => document.querySelector('[role=progressbar][aria-label=labels]')?.getAttribute('aria-valuenow') === String(n)"
-    for _ in range(4):
-        tab.keyboard.press(key)
-        with suppress(Late):
-            tab.wait_for_function(said, arg=n, timeout=8_000)
-            break
-    tab.wait_for_function(said, arg=n)
+    """Press a key, after which there are n labels."""
+    tab.keyboard.press(key)
+    tab.wait_for_function(
+        "n => document.querySelector('[role=progressbar][aria-label=labels]')?.getAttribute('aria-valuenow') === String(n)", arg=n
+    )
     idle(tab)
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import pytest
+import streamlit as st
 from pages.conftest import html
+from streamlit.runtime.fragment import MemoryFragmentStorage
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from explorer.errors import SelectionError
 from explorer.selection.filters import Filters
 from explorer.selection.threshold import Threshold
+from explorer.ui import overview
 
 
 def test_opens_the_sample_corpus_without_arguments(app):
@@ -16,6 +20,23 @@ def test_opens_the_sample_corpus_without_arguments(app):
     assert not at.error
     assert "What is in here?" in html(at)
     assert "everything is kept" in html(at)
+
+
+def test_a_page_that_is_left_while_it_is_drawn_ends_there(app, monkeypatch):
+    cleared = []
+    monkeypatch.setattr(MemoryFragmentStorage, "clear", lambda self, **kept: cleared.append(kept))
+    app().run()
+    assert len(cleared) == 1, "a run that comes to its end takes away the fragments of others"
+
+    def left(_):  # Streamlit tells the run of a page that is left to stop, and it does at its next element
+        get_script_run_ctx().session_state._yield_callback.__self__.request_stop()
+        st.write("drawn no more")
+
+    monkeypatch.setattr(overview, "schema_and_roles", left)
+    at = app().run()
+    assert not at.exception
+    assert "drawn no more" not in [m.value for m in at.markdown]
+    assert len(cleared) == 1, "another page's fragments may be there by now"
 
 
 def test_a_path_that_does_not_exist_is_one_message_and_a_way_on(app):
