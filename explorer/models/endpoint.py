@@ -260,9 +260,12 @@ class Endpoint:
                             raise ModelError(self.said(answer.problem, failures))
         finally:
             enough.set()
-            # after a cancel, what is under way is waited for: it is paid for
+            # after a cancel, what is under way is waited for: it is paid for; after a failure its connections are closed behind it
             pool.shutdown(wait=finish, cancel_futures=True)
-            client.close()
+            if finish:
+                client.close()
+            else:
+                threading.Thread(target=lambda: (pool.shutdown(), client.close()), daemon=True).start()
             self.usage.add(seconds=time.monotonic() - started)
         return answers
 

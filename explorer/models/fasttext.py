@@ -10,10 +10,12 @@ Source: Joulin et al. 2016, arXiv:1607.01759; DCLM (Li et al. 2024, arXiv:2406.1
 
 from __future__ import annotations
 
+import ctypes
 import os
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -26,6 +28,7 @@ from explorer.errors import ModelError
 PREFIX = "__label__"
 MOST_BUCKETS = 2_000_000  # fastText's default for word bigrams; 800 MB at 100 dimensions
 LEAST_BYTES = 36 * 1024**2  # of the input matrix, see `_fit`
+PERTURB = -6  # glibc's option M_PERTURB: the complement of its value fills every block that malloc gives out
 WILD = 1e4  # no weight of a sane model comes near
 FEW_WORDS = 5_000_000  # below this, fastText's 5 epochs at rate 0.1 leave a classifier at the prior
 SMALL = 20_000  # texts up to which one thread trains, so that the same texts give the same model
@@ -120,6 +123,7 @@ def load(path: str | os.PathLike[str]) -> Classifier:
 
 
 _lock = threading.Lock()
+_training = threading.Lock()
 
 
 @lru_cache(maxsize=4)
@@ -205,14 +209,15 @@ def _fit(path: str, parameters: dict[str, Any]) -> Any:
     """Train, and make sure that the starting vectors were what they should be.
 
     fastText fills a tenth of the input matrix a thread and leaves the rest as the memory came: with fewer than eleven threads, part
-    of the vectors start from whatever lay there. Memory fresh from the system is zero, which serves as well as small random
-    numbers, and a block of more than 32 MB is always fresh (glibc's largest threshold for that); hence `LEAST_BYTES`. Where it was
-    not fresh after all, values of any size and NaN appear: eleven threads then fill everything.
+    of the vectors start from whatever lay there. Zeros serve as well as small random numbers, and glibc gives them when asked to.
+    Other systems give them in large blocks, which are mostly fresh; hence `LEAST_BYTES`. Where values of any size or NaN appear
+    after all, eleven threads fill everything.
     """
     fasttext = _fasttext()
     for threads in (parameters["thread"], 11):
         try:
-            model = fasttext.train_supervised(path, **parameters | {"thread": threads, "verbose": 0})
+            with _zeroed():
+                model = fasttext.train_supervised(path, **parameters | {"thread": threads, "verbose": 0})
         except RuntimeError as error:
             if threads == 11 or "NaN" not in str(error):
                 raise ModelError(f"fastText could not be trained: {error}. Its learning rate may be too high. Lower it.") from error
@@ -221,6 +226,21 @@ def _fit(path: str, parameters: dict[str, Any]) -> Any:
         if np.abs(matrix).max(initial=0.0) < WILD:  # false for NaN too
             return model
     raise ModelError("fastText's weights grew beyond all bounds. The learning rate is too high for these texts. Lower it.")
+
+
+@contextmanager
+def _zeroed() -> Iterator[None]:
+    """New blocks of memory hold zeros meanwhile, in all threads, where the C library is glibc."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
+    if mallopt is None:
+        yield
+        return
+    with _training:
+        mallopt(PERTURB, 0xFF)
+        try:
+            yield
+        finally:
+            mallopt(PERTURB, 0)
 
 
 def save(classifier: Classifier, path: Path) -> None:

@@ -585,8 +585,7 @@ class Scatter {
     const legend = JSON.stringify(data.legend);
     this.config = data;
     this.stage.setAttribute("aria-label", data.title);
-    this.note.textContent = data.note;
-    this.note.hidden = !data.note;
+    this.remark();
     this.root.style.setProperty("--height", data.height);
     this.el_titles.hidden = !data.titles.length;
     if (legend !== this.said) {
@@ -635,7 +634,7 @@ class Scatter {
     if (this.colours) this.painter.colours = this.colours;
   }
 
-  // Extent, density and grid of new points. What lies far from everything else does not shrink the map: panning finds it.
+  // Extent, density and grid of new points. What lies far from everything else does not shrink the map: the note says how much.
   survey() {
     const { xy, n } = this, k = Math.min(n, SAMPLE), xs = new Float32Array(k), ys = new Float32Array(k);
     let [l, b, r, t] = [Infinity, Infinity, -Infinity, -Infinity];
@@ -654,6 +653,8 @@ class Scatter {
     const [x0, x1] = n ? trim(l, r, xs[low], xs[high]) : [0, 1], [y0, y1] = n ? trim(b, t, ys[low], ys[high]) : [0, 1];
     const extent = [x0, y0, x1, y1];
     this.whole = n ? [l, b, r, t] : extent;
+    this.outside = 0;
+    for (let i = 0; i < n; i++) if (xy[2 * i] < x0 || xy[2 * i] > x1 || xy[2 * i + 1] < y0 || xy[2 * i + 1] > y1) this.outside++;
     const same = this.extent && extent.every((v, i) => v === this.extent[i]);
     this.extent = extent;
     this.coarse = new Map();
@@ -803,7 +804,15 @@ class Scatter {
     this.base = scale;
     this.framed = extent;
     this.untouched = true;
+    this.remark();
     this.draw();
+  }
+
+  // What is not drawn, and what a first look leaves out of view.
+  remark() {
+    const far = this.outside && this.untouched && this.framed === this.extent ? `${exactly(this.outside)} lie farther out: press Whole map` : "";
+    this.note.textContent = [this.config?.note, far].filter(Boolean).join(" · ");
+    this.note.hidden = !this.note.textContent;
   }
 
   home() {
@@ -833,6 +842,7 @@ class Scatter {
 
   moved() {
     if (this.base !== this.view.scale) this.untouched = false;
+    this.remark();
     this.movedAt = performance.now();
     this.point(null);
     this.draw();

@@ -1,7 +1,7 @@
 """A tiny app around the map component: synthetic themes through the real code. Run with streamlit; tests and the benchmark drive it.
 
 Query parameters: ``points``, ``most`` (drawn at most), ``by`` (class, value or kept), ``hostile`` (names and texts that are markup),
-``kept`` (share of points kept), ``painter``.
+``kept`` (share of points kept), ``far`` (points that lie far from all others), ``painter``.
 """
 
 import sys
@@ -26,7 +26,7 @@ THEMES = 40
 
 
 @st.cache_resource(max_entries=2)
-def themes(n: int, most: int) -> dict:
+def themes(n: int, most: int, far: int) -> dict:
     rng = np.random.default_rng(5)
     centres = rng.normal(0, 5, (THEMES, 2))
     theme = np.sort(rng.integers(0, THEMES, n) * rng.integers(1, 3, n) % THEMES)
@@ -37,6 +37,7 @@ def themes(n: int, most: int) -> dict:
         at[:, 0] * np.cos(angle[theme]) - at[:, 1] * np.sin(angle[theme]), at[:, 0] * np.sin(angle[theme]) + at[:, 1] * np.cos(angle[theme])
     ]
     xy = (centres[theme] + turned).astype("f4")
+    xy[:far] += 500
     return {
         "points": draw_order(xy[:, 0], xy[:, 1], theme, most=most),
         "theme": theme,
@@ -47,7 +48,7 @@ def themes(n: int, most: int) -> dict:
     }
 
 
-data = themes(N, MOST)
+data = themes(N, MOST, int(st.query_params.get("far", 0)))
 points, theme = data["points"], data["theme"]
 mine = theme[points.rows] // 5
 names = [f"Theme {'ABCDEFGH'[i]}" for i in range(8)]

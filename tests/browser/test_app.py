@@ -118,6 +118,7 @@ def test_a_source_that_is_clicked_becomes_the_selection(tab, app_address):
 def test_hostile_texts_and_names_are_shown_and_never_run(tab, hostile):
     visit(tab, hostile + "/documents")
     tab.wait_for_selector(".reader")
+    tab.wait_for_selector("#frame[data-ready]")  # its keys are there
     for document in range(3):
         if document:
             before = tab.locator(".document-head").inner_text()

@@ -110,10 +110,10 @@ class Map:
         """The drawn points, float [h, w, 3], without titles, legend and tools."""
         self.settle()
         self.page.evaluate("""() => { const s = [...document.querySelectorAll('*')].map(e => e.shadowRoot?.querySelector('#scatter .frame')).find(Boolean);
-            for (const q of ['.over', '.tools', '.legend', '.chip', '.card']) s.querySelector(q).style.visibility = 'hidden'; }""")
+            for (const q of ['.over', '.tools', '.legend', '.chip', '.note', '.card']) s.querySelector(q).style.visibility = 'hidden'; }""")
         shot = Image.open(io.BytesIO(self.page.locator("#scatter .stage").screenshot())).convert("RGB")
         self.page.evaluate("""() => { const s = [...document.querySelectorAll('*')].map(e => e.shadowRoot?.querySelector('#scatter .frame')).find(Boolean);
-            for (const q of ['.over', '.tools', '.legend', '.chip', '.card']) s.querySelector(q).style.visibility = ''; }""")
+            for (const q of ['.over', '.tools', '.legend', '.chip', '.note', '.card']) s.querySelector(q).style.visibility = ''; }""")
         return np.asarray(shot, float)
 
     def circle(self, radius: float, shift: bool = True, at: tuple[float, float] | None = None) -> None:
@@ -200,6 +200,20 @@ def test_the_wheel_zooms_about_the_pointer_and_a_double_click_shows_all(drawn: M
     assert np.abs(drawn.picture() - before).mean() < 0.5
     drawn.page.wait_for_timeout(500)
     assert drawn.answer("kind") == "view"  # a double click opens no document
+
+
+def test_points_far_out_are_left_out_of_the_first_look_and_counted(chromium: playwright.Browser, server: str) -> None:
+    drawn = Map(chromium, f"{server}/?points={POINTS}&far=12")
+    note, whole = drawn.page.locator("#scatter .note"), drawn.page.get_by_role("button", name="Show the whole map")
+    playwright.expect(note).to_have_text("12 lie farther out: press Whole map")
+    spread = coloured(drawn.picture()).sum()
+    whole.click()
+    playwright.expect(note).to_be_hidden()
+    assert coloured(drawn.picture()).sum() < 0.2 * spread, "all are in view, and most of them are a dot"
+    whole.click()
+    playwright.expect(note).to_have_text("12 lie farther out: press Whole map")
+    assert abs(int(coloured(drawn.picture()).sum()) - int(spread)) < 0.01 * spread
+    drawn.close()
 
 
 @pytest.mark.thorough

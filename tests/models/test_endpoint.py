@@ -334,3 +334,27 @@ def test_the_environment_sets_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_usage_starts_at_nothing() -> None:
     assert (Usage().rate, Usage().cost(1, 1)) == (0.0, 0.0)
+
+
+def test_what_is_under_way_when_a_run_fails_still_has_its_connection_closed(server: ChatServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Any] = []
+    make = endpoint._client
+    monkeypatch.setattr(endpoint, "_client", lambda limits: opened.append(make(limits)) or opened[-1])
+    server.reply = lambda request: answer("late") if "slow" in str(request.body) else Reply(401, {})
+    waiting, handle = threading.Event(), server.handle
+
+    def handled(request: Any) -> Reply:
+        reply = handle(request)
+        if reply.status == 200:
+            waiting.wait(30)
+        return reply
+
+    monkeypatch.setattr(server, "handle", handled)
+    with limited(tries=1, concurrency=2, hopeless=2), pytest.raises(ModelError, match="HTTP 401"):
+        connect("m", server.url).ask_each([talk("slow"), *(talk(str(i)) for i in range(4))])
+    assert not opened[0].is_closed, "a connection that is opened in a closed client is closed by nobody"
+    waiting.set()
+    until = time.monotonic() + 30
+    while not opened[0].is_closed and time.monotonic() < until:
+        time.sleep(0.01)
+    assert opened[0].is_closed
