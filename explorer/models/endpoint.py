@@ -265,7 +265,7 @@ class Endpoint:
             if finish:
                 client.close()
             else:
-                threading.Thread(target=lambda: (pool.shutdown(), client.close()), daemon=True).start()
+                threading.Thread(target=_close_behind, args=(pool, client), daemon=True).start()
             self.usage.add(seconds=time.monotonic() - started)
         return answers
 
@@ -375,6 +375,11 @@ class Endpoint:
         )
         count = f"{times} requests in a row failed" if times > 1 else "The request failed"
         return f"{count} at {self.base_url} for model {self.model!r}: {problem}. What was scored before is kept. {advice}"
+
+
+def _close_behind(pool: ThreadPoolExecutor, client: Any) -> None:
+    pool.shutdown()
+    client.close()
 
 
 def _client(limits: Limits) -> Any:

@@ -142,7 +142,7 @@ def flow(mixture: Mixture, found: Preview, ready: Mapping[str, Ready]) -> go.Fig
     figure = go.Figure(
         go.Sankey(
             arrangement="snap",
-            node={"label": labels, "color": tints, "pad": 14, "thickness": 12, "line": {"width": 0}, "hovertemplate": "%{label} tokens<extra></extra>"},
+            node={"label": labels, "color": tints, "pad": 20, "thickness": 12, "line": {"width": 0}, "hovertemplate": "%{label} tokens<extra></extra>"},
             link={
                 "source": [a for a, *_ in links], "target": [b for _, b, *_ in links], "value": [v for _, _, v, *_ in links],
                 "color": [c for *_, c, _ in links], "customdata": [t for *_, t in links],
@@ -153,7 +153,7 @@ def flow(mixture: Mixture, found: Preview, ready: Mapping[str, Ready]) -> go.Fig
     )  # fmt: skip
     clear = "rgba(0,0,0,0)"
     figure.update_layout(
-        height=max(240, 34 * len(labels)), margin={"l": 8, "r": 8, "t": 8, "b": 8}, paper_bgcolor=clear, plot_bgcolor=clear
+        height=max(240, 38 * len(labels)), margin={"l": 8, "r": 8, "t": 8, "b": 8}, paper_bgcolor=clear, plot_bgcolor=clear
     )
     return figure
 
