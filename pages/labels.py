@@ -2,10 +2,9 @@
 
 import streamlit as st
 
-from explorer.errors import ExplorerError
 from explorer.ui import labels
 from explorer.ui.document import read_document
-from explorer.ui.errors import guarded, show
+from explorer.ui.errors import guarded
 from explorer.ui.frame import question
 from explorer.ui.state import current_corpus, current_selection
 
@@ -23,30 +22,26 @@ answer(labels.short_answer(corpus))
 @st.fragment
 def label() -> None:
     """Queue and reader run by themselves, so that a key is answered without drawing the rest of the page anew."""
-    labels.progress(corpus)
-    way, settings = labels.toolbar(corpus)
-    try:
+    with guarded("drawing the queue"):
+        labels.progress(corpus)
+        way, settings = labels.toolbar(corpus)
         rows = labels.queue(corpus, way, settings)
-    except ExplorerError as error:
-        show(error)
-        return
-    if not len(rows):
-        st.info(labels.why_empty(corpus, way, settings), icon=":material/search_off:")
-        return
-    with st.container(key="labels_split"):
-        left, right = st.columns([5, 8], gap="medium")
-        with left:
-            row = labels.listing(corpus, rows, [c for c in settings if c in corpus.columns.numeric()])
-        with right:
-            if row is not None:
-                labels.label_buttons(row, key="labels", after=lambda: labels.go_on(corpus, rows))
-                with guarded("reading a document"):
-                    read_document(corpus, current_selection(), row, labels.NONE)
+        if not len(rows):
+            st.info(labels.why_empty(corpus, way, settings), icon=":material/search_off:")
+            return
+        with st.container(key="labels_split"):
+            left, right = st.columns([5, 8], gap="medium")
+            with left:
+                row = labels.listing(corpus, rows, [c for c in settings if c in corpus.columns.numeric()])
+            with right:
+                if row is not None:
+                    labels.label_buttons(row, key="labels", after=lambda: labels.go_on(corpus, rows))
+                    with guarded("reading a document"):
+                        read_document(corpus, current_selection(), row, labels.NONE)
 
 
 if view == LABEL:
-    with guarded("drawing the queue"):
-        label()
+    label()
 elif view == EVERY:
     labels.progress(corpus)
     labels.elsewhere(corpus)

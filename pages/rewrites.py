@@ -27,22 +27,22 @@ with guarded("offering the audit"):
 @st.fragment
 def read() -> None:
     """List and reader run by themselves, so that a key is answered without drawing the rest of the page anew."""
-    what, within = listing.toolbar(pairs)
-    found = listing.results(pairs, what, within)
-    if found is None:
-        return
-    if not len(found.rows):
-        st.info(listing.why_empty(pairs), icon=":material/search_off:")
-        return
-    with st.container(key="pairs_split"):
-        left, right = st.columns([4, 9], gap="medium")
-        with left:
-            row = listing.listing(pairs, found, what.sort)
-        with right, guarded("reading a pair"):
-            pair_reader.read_pair(pairs, current_selection(), row, after=lambda: listing.go_on(found))
+    with guarded("listing the pairs"):
+        what, within = listing.toolbar(pairs)
+        found = listing.results(pairs, what, within)
+        if found is None:
+            return
+        if not len(found.rows):
+            st.info(listing.why_empty(pairs), icon=":material/search_off:")
+            return
+        with st.container(key="pairs_split"):
+            left, right = st.columns([4, 9], gap="medium")
+            with left:
+                row = listing.listing(pairs, found, what.sort)
+            with right, guarded("reading a pair"):
+                pair_reader.read_pair(pairs, current_selection(), row, after=lambda: listing.go_on(found))
 
 
-with guarded("listing the pairs"):
-    read()
+read()
 with guarded("drawing the figures"):
     pair_figures.figures(pairs, current_selection())

@@ -139,6 +139,7 @@ def _sides(page: str) -> None:
     chosen = st.segmented_control("Look at", ["documents", "rewrites"], default=sides.at, key=key, required=True, label_visibility="collapsed", width="stretch", help="All pages show the documents, or the rewrites made of them; each has a selection of its own")  # fmt: skip
     if chosen and state.turn_to(chosen):
         st.session_state.pop(key, None)
+        state.write_address()
         if page == "rewrites":
             go("documents")  # that page is of rewrites alone
         st.rerun()

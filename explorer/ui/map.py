@@ -44,7 +44,7 @@ from explorer.ui.scatter import (
     scatter,
     wire,
 )
-from explorer.ui.scoring import embed_panel, score_command, start
+from explorer.ui.scoring import command, embed_panel, score_command, start
 from explorer.ui.table import Line, document_list
 
 KEY = "map"
@@ -690,8 +690,11 @@ def thin_themes(corpus: Corpus, column: str, ids: Sequence[int], part: float) ->
 def running(corpus: Corpus) -> Job | None:
     """The job that makes vectors or the map, while it runs."""
     ours = ("map", "clusters", "map:pca")
+    place = set(command(corpus, "embed")[1:])  # a workspace may hold the jobs of other corpora
 
     def is_ours(job: Job) -> bool:
+        if not place <= set(job.command):
+            return False
         if job.command[:1] == ("embed",):
             return True
         asked = {name for a, b in zip(job.command, job.command[1:], strict=False) if a == "-s" for name in b.split(",")}

@@ -96,9 +96,9 @@ def what_next(corpus: Corpus) -> None:
 
 
 def heuristics() -> list[str]:
-    """Families that the shipped recipes read, and those that need no more than counting: what to score first."""
+    """Families without a model that the shipped recipes read, and those that need no more than counting: what to score first."""
     wanted = {s for name in recipes for s in recipes[name].signals}
-    known = families()
+    known = {name: family for name, family in families().items() if not family.learned}
     chosen = [name for name, family in known.items() if any(s.name in wanted for s in family.signals)]
     return chosen + [name for name in ("length", "compression", "pii") if name in known and name not in chosen]
 

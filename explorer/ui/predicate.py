@@ -27,7 +27,7 @@ MOST_VALUES = 200  # of a column that are told apart
 def where_input() -> None:
     """The predicate as text; what is set elsewhere (a recipe, a link, Undo) appears in it."""
     now = current_filters().where
-    if st.session_state.get("where_seen") != now:
+    if st.session_state.get("where_seen") != now or "where_sql" not in st.session_state:  # Streamlit forgets a field when its page is left
         st.session_state.where_sql = st.session_state.where_seen = now
         st.session_state.where_problem = ""
     st.text_input(

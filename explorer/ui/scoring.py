@@ -108,7 +108,7 @@ def embed_panel(corpus: Corpus, key: str = "embed") -> None:
     n = len(corpus)
     with st.container(horizontal=True, vertical_alignment="bottom", key=f"{key}_panel"):
         about = "A sentence-transformers or model2vec model: a bundled name, a folder, or a hub id. static:NAME is some 50 times faster and coarser."
-        model = st.text_input("Model", value=MINILM, key=f"{key}_model", help=about, width=300)
+        st.text_input("Model", value=MINILM, key=f"{key}_model", help=about, width=300)
         scopes = [SELECTION, SAMPLE, ALL] if current_filters() else [SAMPLE, ALL]
         scope = st.segmented_control("Embed", scopes, default=ALL, key=f"{key}_scope") or ALL
         sample = 0
@@ -117,10 +117,12 @@ def embed_panel(corpus: Corpus, key: str = "embed") -> None:
         device = st.selectbox("Device", DEVICES, key=f"{key}_device", width=95, help="auto takes a GPU where there is one") or "auto"
 
         def go() -> None:
+            now = st.session_state  # what was typed just before the click has not been drawn yet
             with guarded("starting the job"):
-                options = ["--model", model.strip() or MINILM, *scope_options(corpus, scope, sample)]
+                model = now[f"{key}_model"].strip() or MINILM
+                options = ["--model", model, *scope_options(corpus, scope, int(now.get(f"{key}_n", sample)))]
                 options += ["--device", device] if device != "auto" else []
-                start(corpus, command(corpus, "embed", *options), f"embed with {model.strip() or MINILM}")
+                start(corpus, command(corpus, "embed", *options), f"embed with {model}")
 
         what = {SELECTION: "the selection", SAMPLE: counted(sample, "document"), ALL: f"all {counted(n, 'document')}"}[scope]
         st.button(f"Embed {what}", type="primary", key=f"{key}_go", on_click=go, disabled=not n)

@@ -115,6 +115,7 @@ def open_rewrites(rewrites: Place) -> Corpus:
     corpus, _ = _open(rewrites)
     st.session_state.sides = replace(current_sides(), rewrites=rewrites)
     turn_to("rewrites")
+    write_address()  # the documents' filters are no filters of the rewrites
     return corpus
 
 
@@ -153,11 +154,17 @@ def filters_of(side: str) -> Filters:
 
 
 def open_place(place: Place) -> Corpus:
-    """Open another corpus for this session; the one that is open stays when this one cannot be opened."""
+    """Open another corpus for this session; the one that is open stays when this one cannot be opened.
+
+    Filters are those of the corpus they were made for: another one starts without, and Undo brings them.
+    """
     corpus, _ = _open(place)
     sides, now = current_sides(), current_place()
     if (now.paths, now.originals, now.workspace) != (place.paths, place.originals, place.workspace):
         st.session_state.sides = sides_of(_said(place, corpus))
+        set_filters(Filters(), "opening another corpus")
+        for name in ("of_sides", "focus", "documents_row", "documents_page", "documents_search"):
+            st.session_state.pop(name, None)
     elif sides.at == "rewrites":
         st.session_state.sides = replace(sides, rewrites=place)
     else:

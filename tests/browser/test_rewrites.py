@@ -34,7 +34,7 @@ def test_from_documents_to_decisions(tab, serve, tmp_path):
     tab.get_by_role("button", name="Open the rewrites").click()
 
     # a few pairs are audited unasked; the page goes on by itself when the job has ended
-    tab.locator("p.answer", has_text="below 0.8 in faithfulness").wait_for(timeout=90_000)
+    tab.locator("p.answer", has_text="below 0.8 in faithfulness").wait_for(timeout=240_000)
     tab.locator("#frame[data-ready='1'] .line").first.wait_for()
     idle(tab)
     assert "3 rewrites of 3 originals" in tab.locator("p.answer").inner_text()
