@@ -136,6 +136,14 @@ def test_what_undo_takes_back_leaves_the_predicate_field(filters):
     assert at.text_input(key="where_sql").value == ""
 
 
+def test_the_predicate_field_is_filled_again_when_its_page_is_come_back_to(filters):
+    at = fine(filters(SAMPLE))
+    at.text_input(key="where_sql").set_value("language = 'en'").run()
+    at.switch_page("pages/labels.py").run()
+    at.switch_page("pages/filters.py").run()
+    assert fine(at).text_input(key="where_sql").value == "language = 'en'"
+
+
 def test_picked_values_are_a_condition_that_counts_the_same(tmp_path):
     corpus = open_corpus(hostile_corpus(tmp_path), workspace=tmp_path / "w")
     groups = corpus.columns.groups("source", 200)

@@ -54,14 +54,20 @@ def test_an_unknown_argument_is_named(app, small_corpus):
 
 
 def test_opening_another_corpus_from_the_sidebar(app, small_corpus, bare_corpus):
-    at = app(small_corpus).run()
+    at = app(small_corpus)
+    at.query_params["f"] = "score:0.5.."
+    at.run()
     at.session_state["open_another"] = True
     at.run()
     at.text_area[0].set_value(str(bare_corpus))
     at.button(key="FormSubmitter:open-Open").click()
     at.run()
     assert not at.exception
+    assert not at.error
     assert "3 documents" in html(at)
+    assert "everything is kept" in html(at), "a filter is of the corpus it was made for"
+    assert "f" not in at.query_params
+    assert at.button(key="bar_undo").help == "Take back: opening another corpus"
 
 
 def test_a_corpus_that_cannot_be_opened_leaves_the_open_one(app, small_corpus):

@@ -74,8 +74,22 @@ def test_without_embeddings_it_says_what_would_be_here_and_offers_to_make_them(p
     at = fine(page(small_corpus))
     assert "0 of 8 documents are embedded" in html(at)
     assert "nothing leaves it" in at.info[0].value
+    at.text_input(key="map_embed_model").set_value("static:mine")  # and clicked before the page was drawn again
     at.button(key="map_embed_go").click().run()
-    assert started[0][:2] == ["embed", str(small_corpus)]
+    assert started[0][:4] == ["embed", str(small_corpus), "--model", "static:mine"]
+
+
+def test_the_job_of_another_corpus_of_the_workspace_is_not_this_ones(page, small_corpus, monkeypatch, tmp_path):
+    def job(path):
+        command = ("embed", str(path), "--model", "m", "--workspace", str(tmp_path / "workspace"))
+        return jobs.Job(tmp_path / "workspace" / "jobs" / "1", command, "embed", 0.0, "")
+
+    monkeypatch.setattr(jobs.Job, "state", "running")
+    monkeypatch.setattr(jobs, "jobs", lambda workspace: [job("/other/corpus")])
+    at = fine(page(small_corpus))
+    assert at.button(key="map_embed_go")
+    monkeypatch.setattr(jobs, "jobs", lambda workspace: [job(small_corpus)])
+    assert not [b for b in at.run().button if b.key == "map_embed_go"]
 
 
 @pytest.mark.thorough

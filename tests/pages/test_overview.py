@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pages.conftest import html
 
+from explorer.registry import families
+
 
 def test_problems_are_counted(app, small_corpus):
     at = app(small_corpus).run()
@@ -64,4 +66,6 @@ def test_the_heuristics_start_a_job(app, small_corpus, monkeypatch):
     assert not at.exception
     command, _ = started[0]
     assert command[:3] == ["score", str(small_corpus), "-s"]
-    assert "gopher_quality" in command[3].split(",")
+    chosen = command[3].split(",")
+    assert "gopher_quality" in chosen
+    assert [name for name in chosen if families()[name].learned] == [], "what needs a model's weights can fail at the first click"

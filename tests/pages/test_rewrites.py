@@ -62,6 +62,19 @@ def test_documents_alone_ask_for_their_rewrites(app: Callable[..., AppTest], fil
     assert "nowhere" in at.error[0].value
 
 
+def test_the_filters_of_the_documents_are_none_of_their_rewrites(app: Callable[..., AppTest], files: tuple[Path, Path]) -> None:
+    at = app(files[0])
+    at.query_params["f"] = "where=length(id) > 1"
+    at.run().switch_page("pages/rewrites.py").run()
+    at.query_params["f"] = "where=length(id) > 1"  # the page's address as a browser holds it
+    at.text_area(key="rewrites_paths").set_value(str(files[1]))
+    at.text_input(key="rewrites_on").set_value("id=doc_id")
+    next(b for b in at.button if b.label == "Open the rewrites").click().run()
+    assert not at.exception
+    assert not at.error
+    assert "everything is kept" in html(at)
+
+
 def test_the_worst_pair_is_open_first_with_what_is_wrong_with_it(page: Callable[[], AppTest], audited: Pairs) -> None:
     at = page()
     assert not at.exception
