@@ -7,7 +7,7 @@ from explorer.ui import documents
 from explorer.ui.document import read_document
 from explorer.ui.errors import guarded, show
 from explorer.ui.frame import question
-from explorer.ui.scoring import embed_panel
+from explorer.ui.scoring import embed_panel, progress, running
 from explorer.ui.state import current_corpus, current_selection
 
 corpus = current_corpus()
@@ -28,7 +28,11 @@ with guarded("finding documents"):
         answer("The search could not be run.")
         show(error)
         if isinstance(error, EmbeddingError | ModelError):
-            embed_panel(corpus)
+            job = running(corpus, "embed")
+            if job is not None:
+                progress(job)
+            else:
+                embed_panel(corpus)
     else:
         found = future.result()
         answer(documents.answer(corpus, found, what, within))

@@ -714,10 +714,12 @@ class Panel {
       if (this.active) this.active.letGo();
       clearTimeout(this.timer);
       this.waitingRow = null;
+      const added = this.rows?.length === rules - 1; // one more rule comes last, which may be out of sight
       this.names = names;
       this.rows = meta.rules.map((_, k) => new Row(this, k));
       this.el.rules.replaceChildren(...this.rows.map((row) => row.node));
       this.widths.clear();
+      if (added && rules > 1) requestAnimationFrame(() => this.rows.at(-1).node.scrollIntoView({ block: "nearest" }));
     }
     this.meta = meta;
     this.rows.forEach((row, k) => {

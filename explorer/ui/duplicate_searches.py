@@ -11,16 +11,13 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from explorer import jobs
 from explorer.corpus.corpus import Corpus
 from explorer.corpus.sidecars import Sidecar
 from explorer.duplicates import exact, groups, lines, near, semantic
 from explorer.duplicates.minhash import SCHEMES, Scheme, candidate_probability
-from explorer.jobs import ENDED, Job
-from explorer.ui.errors import plain
-from explorer.ui.format import counted, duration, share, short
+from explorer.ui.format import counted, share
 from explorer.ui.format import exact as digits
-from explorer.ui.scoring import embed_panel, score_command, start
+from explorer.ui.scoring import embed_panel, progress, running, score_command, start
 
 
 @dataclass(frozen=True)
@@ -144,32 +141,6 @@ def first_page() -> None:
 
 
 # --- searching ----------------------------------------------------------------------------------------------------------------
-
-
-def running(corpus: Corpus, family: str) -> Job | None:
-    """The job that computes a family, if there is one."""
-    for job in jobs.jobs(corpus.workspace):
-        if job.command[:1] == ("score",) and job.state not in ENDED:
-            names = job.command[job.command.index("-s") + 1].split(",") if "-s" in job.command else ()
-            if any(n.partition(":")[0] == family for n in names):
-                return job
-    return None
-
-
-def progress(job: Job) -> None:
-    """How far a search is; the page is drawn anew when it has ended."""
-
-    @st.fragment(run_every=0.7)
-    def look() -> None:
-        if job.state in ENDED:
-            st.rerun()
-        now = job.progress
-        left = f" · {duration(now.remaining)} left" if now.remaining else ""
-        doing = f" · {plain(now.doing)}" if now.doing else ""
-        text = f"{short(now.done)} of {short(now.total)} documents{doing}{left}" if now.total else "starting …"
-        st.progress(min(1.0, now.done / now.total) if now.total else 0.0, text=text)
-
-    look()
 
 
 def search_form(corpus: Corpus, name: str, *, again: bool = False) -> None:

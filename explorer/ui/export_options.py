@@ -102,6 +102,11 @@ def preview_loss(manifest: Manifest, to: str, given: Sequence[str]) -> None:
     except ExplorerError as error:
         st.warning(f"With these options the files cannot be written. {plain(str(error))}", icon=":material/info:")
         return
+    if any(item.reason.startswith("recipe only") for item in loss):
+        st.warning(
+            "No tokenizer is named, so no token files would be written: a recipe only. Name one in the options (a folder, a tokenizer.json or a hub id), or put files of these documents where the recipe expects them.",
+            icon=":material/info:",
+        )
     st.html(f'<h3 class="side">What the files would keep of the manifest</h3>{loss_table([dict(i.__dict__) for i in loss])}')
 
 

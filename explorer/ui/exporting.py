@@ -345,12 +345,12 @@ def load(corpus: Corpus, name: str) -> Manifest | None:
 
 
 def kept_line(selection: Selection) -> str:
-    """The page's answer: what would be written."""
+    """The page's answer: what the selection holds."""
     summary = summary_of(selection)
     tokens = about(short(summary.kept_tokens), summary.estimated)
     return (
         f'<b title="{exact(summary.kept_documents)}">{short(summary.kept_documents)}</b> documents, <b>{tokens}</b> tokens '
-        f"({share(summary.kept_tokens, summary.tokens)} of the corpus; {escape(summary.tokens_label)}) would be written from this selection."
+        f"({share(summary.kept_tokens, summary.tokens)} of the corpus; {escape(summary.tokens_label)}) are in this selection."
     )
 
 

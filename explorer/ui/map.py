@@ -12,11 +12,9 @@ import numpy as np
 import polars as pl
 import streamlit as st
 
-from explorer import jobs
 from explorer.corpus.corpus import Corpus
 from explorer.corpus.search import Search
 from explorer.errors import ExplorerError
-from explorer.jobs import ENDED, Job
 from explorer.registry import find_signal
 from explorer.selection.filters import Filters, as_filters
 from explorer.selection.region import Region, quote_short
@@ -25,7 +23,7 @@ from explorer.ui import errors, link, state
 from explorer.ui.background import later, watch
 from explorer.ui.document import read_document
 from explorer.ui.errors import guarded
-from explorer.ui.format import about, counted, duration, exact, number, share, short
+from explorer.ui.format import about, counted, exact, number, share, short
 from explorer.ui.frame import go, heading
 from explorer.ui.reader import glyph, snippet
 from explorer.ui.scatter import (
@@ -44,7 +42,7 @@ from explorer.ui.scatter import (
     scatter,
     wire,
 )
-from explorer.ui.scoring import command, embed_panel, score_command, start
+from explorer.ui.scoring import embed_panel, progress, running, score_command, start
 from explorer.ui.table import Line, document_list
 
 KEY = "map"
@@ -687,46 +685,14 @@ def thin_themes(corpus: Corpus, column: str, ids: Sequence[int], part: float) ->
 # --- what is missing -------------------------------------------------------------------------------------------------------
 
 
-def running(corpus: Corpus) -> Job | None:
-    """The job that makes vectors or the map, while it runs."""
-    ours = ("map", "clusters", "map:pca")
-    place = set(command(corpus, "embed")[1:])  # a workspace may hold the jobs of other corpora
-
-    def is_ours(job: Job) -> bool:
-        if not place <= set(job.command):
-            return False
-        if job.command[:1] == ("embed",):
-            return True
-        asked = {name for a, b in zip(job.command, job.command[1:], strict=False) if a == "-s" for name in b.split(",")}
-        return job.command[:1] == ("score",) and bool(asked & set(ours))
-
-    return next((job for job in jobs.jobs(corpus.workspace) if is_ours(job) and job.state not in ENDED), None)
-
-
-def progress(corpus: Corpus, job: Job) -> None:
-    """How far the job is; the page is drawn anew when it has ended, and when a first map is there."""
-    before = corpus.coverage().stamp()
-
-    @st.fragment(run_every=0.7)
-    def look() -> None:
-        now = job.progress
-        if job.state in ENDED or corpus.coverage().stamp() != before:
-            st.rerun()
-        said = [now.doing or f"{short(now.done)} of {short(now.total or len(corpus))} documents"]
-        said += [f"{short(now.rate)} a second"] if now.rate else []
-        said += [f"{duration(now.remaining)} left"] if now.remaining else []
-        said += [f"on {now.device}"] if now.device else []
-        st.progress(min(1.0, now.done / now.total) if now.total else 0.0, text=errors.plain(f"{job.label}: {' · '.join(said)}"))
-
-    look()
-
-
 def offer(corpus: Corpus, place: Placed | None) -> str:
     """Say what the map still lacks, with the button that makes it; the answer line of a page without a map, in HTML."""
     n, vectors = len(corpus), _embedded(corpus)
-    job = running(corpus)
+    job = running(corpus, "embed", "map", "clusters")
     if job is not None:
-        progress(corpus, job)
+        progress(job, corpus)
+        if job.command[0] == "embed":
+            return "The documents are being embedded. What is embedded by then can be drawn when it has ended; you can go on elsewhere meanwhile."
         return "The map is being made. It appears here by itself; you can go on elsewhere meanwhile."
     if place is None and not vectors:
         st.info(

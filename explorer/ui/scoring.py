@@ -11,7 +11,7 @@ import streamlit as st
 from explorer import jobs
 from explorer.corpus.corpus import Corpus
 from explorer.corpus.workspace import write_text
-from explorer.jobs import ENDED
+from explorer.jobs import ENDED, Job
 from explorer.models.hub import MINILM
 from explorer.registry import Family, find
 from explorer.selection.needs import Needs
@@ -148,6 +148,39 @@ def _settings(families: Sequence[Family]) -> dict[str, dict[str, str]]:
     return given
 
 
+def running(corpus: Corpus, *families: str) -> Job | None:
+    """The job that computes one of these families for the open corpus; "embed" stands for its embeddings."""
+    place = set(command(corpus, "score")[1:])  # a workspace may hold the jobs of other corpora
+
+    def computes(line: Sequence[str]) -> set[str]:
+        if line[0] != "score":
+            return {line[0]}
+        return {name.partition(":")[0] for name in line[line.index("-s") + 1].split(",")} if "-s" in line else set()
+
+    active = (job for job in jobs.jobs(corpus.workspace) if job.state not in ENDED and place <= set(job.command))
+    return next((job for job in active if computes(job.command) & set(families)), None)
+
+
+def progress(job: Job, corpus: Corpus | None = None) -> None:
+    """How far a job is; the page is drawn anew when it has ended and, given the corpus, when something that it computed has landed."""
+    before = None if corpus is None else corpus.coverage().stamp()
+
+    @st.fragment(run_every=0.7)
+    def look() -> None:
+        if job.state in ENDED or (corpus is not None and corpus.coverage().stamp() != before):
+            st.rerun()
+        now = job.progress
+        said = [f"{short(now.done)} of {short(now.total)} documents"] if now.total else []
+        said += [now.doing] if now.doing else []
+        said += [f"{short(now.rate)} a second"] if now.rate else []
+        said += [f"{duration(now.remaining)} left"] if now.remaining else []
+        said += [f"on {now.device}"] if now.device else []
+        text = plain(f"{job.label}: {' · '.join(said or ['starting …'])}")
+        st.progress(min(1.0, now.done / now.total) if now.total else 0.0, text=text)
+
+    look()
+
+
 def grow(corpus: Corpus) -> None:
     """Draw the page again while a job adds to what it shows: results are seen as they land."""
     if not any(j.state not in ENDED for j in jobs.jobs(corpus.workspace)):
@@ -178,22 +211,9 @@ def offer_to_score(corpus: Corpus, lacking: Needs) -> None:
         return
     said = f"{counted(len(lacking.signals), 'signal')} of these rules are not computed here yet: {plain(', '.join(lacking.families))}."
     st.info(said, icon=":material/functions:")
-    running = next((j for j in jobs.jobs(corpus.workspace) if j.command[:1] == ("score",) and j.state not in ENDED), None)
-    if running is None:
-        label = f"Score {counted(len(corpus), 'document')} now"
-        st.button(label, type="primary", key="score_lacking", on_click=start_scoring, args=(corpus, lacking.families))
+    job = running(corpus, *lacking.families)
+    if job is not None:
+        progress(job)
         return
-
-    @st.fragment(run_every=0.5)
-    def progress() -> None:
-        now = running.progress
-        if running.state in ENDED:
-            st.rerun()
-        rate = f" · {short(now.rate)} a second" if now.rate else ""
-        left = f" · {duration(now.remaining)} left" if now.remaining else ""
-        st.progress(
-            min(1.0, now.done / now.total) if now.total else 0.0,
-            text=f"{short(now.done)} of {short(len(corpus))} documents scored{rate}{left}",
-        )
-
-    progress()
+    label = f"Score {counted(len(corpus), 'document')} now"
+    st.button(label, type="primary", key="score_lacking", on_click=start_scoring, args=(corpus, lacking.families))

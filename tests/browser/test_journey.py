@@ -109,7 +109,7 @@ def test_from_opening_to_a_verified_export_that_datasets_loads(tab, serve, tmp_p
 
     # Export: manifest, files, proof.
     tab.get_by_role("button", name="Export", exact=True).click()
-    tab.get_by_text("would be written").wait_for()
+    tab.get_by_text("are in this selection").wait_for()
     idle(tab)
     tab.get_by_role("button", name="Write the manifest").click()
     tab.get_by_role("button", name="Verify the manifest").wait_for()
