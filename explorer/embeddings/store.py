@@ -123,6 +123,18 @@ def stored(corpus: Corpus) -> list[Stored]:
     return found
 
 
+def blank(corpus: Corpus, there: Stored) -> int:
+    """How many of ``there.rows`` have no vector, since they hold no text; from the files' footers, which count a null list as one null."""
+    none = 0
+    for shard in corpus.shards:
+        for path in _files(there.side, shard):
+            footer = pq.read_metadata(path)
+            place = next(i for i in range(footer.num_columns) if footer.schema.column(i).path.partition(".")[0] == COLUMN)
+            counted = (footer.row_group(g).column(place).statistics for g in range(footer.num_row_groups))
+            none += sum(s.null_count for s in counted if s is not None)
+    return none
+
+
 def latest(corpus: Corpus, model: str | None = None) -> Stored | None:
     """What is stored of a model (its name, folder or path), or of the one that was computed last; None where that is nothing."""
     named = {model, str(Path(model).expanduser().absolute())} if model else set()

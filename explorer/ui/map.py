@@ -553,11 +553,19 @@ def found_by(corpus: Corpus, query: str) -> np.ndarray | None:
 
 
 def _embedded(corpus: Corpus) -> int:
-    """Documents that have a vector of the model used last."""
+    """Documents that were embedded with the model used last."""
     from explorer.embeddings.store import stored
 
     there = stored(corpus)
     return there[-1].rows if there else 0
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _blank(key: object, _corpus: Corpus) -> int:
+    """Documents among these that have no vector, since they hold no text."""
+    from explorer.embeddings.store import blank, stored
+
+    return blank(_corpus, stored(_corpus)[-1])
 
 
 # --- themes ----------------------------------------------------------------------------------------------------------------
@@ -715,9 +723,9 @@ def offer(corpus: Corpus, place: Placed | None) -> str:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if not place.refined or not themes(corpus):
             st.button("Go on with the map", key="map_draw", type="primary", on_click=_start_map, args=(corpus,), help="Neighbours kept together, themes and their titles")  # fmt: skip
-        elif place.points.of < vectors:
+        elif place.points.of < vectors and (since := vectors - _blank(state.corpus_key(corpus), corpus) - place.points.of) > 0:
             st.button("Draw it anew", key="map_draw", type="primary", on_click=_start_map, args=(corpus, True))
-            st.caption(f"{exact(vectors - place.points.of)} documents were embedded since it was drawn.", width="content")
+            st.caption(f"{counted(since, 'document')} {'was' if since == 1 else 'were'} embedded since it was drawn.", width="content")
         _more_vectors(corpus, vectors)
     return ""
 
